@@ -6,7 +6,7 @@
  * copies of a package recognise each other's errors. Structured clone drops both symbols and fields
  * from errors; `errorToPlain` and `errorFromPlain` carry them between threads.
  */
-const brand: unique symbol = Symbol.for('ringbolt.error') as never
+const brand: unique symbol = Symbol.for('ringbolt.error')
 
 /** What an error says beyond its message: numbers, paths and names, by field. */
 export type ErrorFacts = Readonly<Record<string, string | number | boolean | null>>
