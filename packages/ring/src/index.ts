@@ -1,1 +1,31 @@
-export {}
+export type { WaitOptions } from './append-queue.ts'
+export { RingConsumer } from './consumer.ts'
+export { type RingEnvironment, threadEnvironment } from './environment.ts'
+export {
+  type ErrorFacts,
+  errorFromPlain,
+  errorToPlain,
+  isRingboltError,
+  type PlainError,
+  RingboltError,
+} from './errors.ts'
+export {
+  FRAME_ABORTED,
+  FRAME_ALIGNMENT_BYTES,
+  FRAME_HEADER_BYTES,
+  FRAME_LENGTH_MASK,
+  frameBytes,
+} from './layout.ts'
+export { RingProducer, type Ticket } from './producer.ts'
+export { Ring, type RingAddress, type RingSizes } from './ring.ts'
+export {
+  NoSlotError,
+  RecordTooLargeError,
+  RingClosedError,
+  RingCorruptError,
+  RingFullError,
+  RingNotDrainedError,
+  RingPoisonedError,
+} from './ring-errors.ts'
+export { AtomicsMemory, type SharedMemory, type WaitResult } from './shared-memory.ts'
+export { attachConsumer, attachProducer, createRing, openRing } from './shared-ring.ts'
