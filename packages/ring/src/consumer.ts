@@ -13,6 +13,7 @@ import { errorToPlain } from './errors.ts'
 import {
   CAUSE_BYTE_OFFSET,
   CAUSE_BYTES_MAX,
+  CLAIM_IDLE,
   distance,
   FRAME_ABORTED,
   FRAME_HEADER_BYTES,
@@ -163,7 +164,7 @@ export class RingConsumer {
     this.#abortsFreed = this.#aborts
     // Publishes the zeroed range to the producers, which reserve up to flush + capacity.
     this.#memory.store(WORD_FLUSH, this.#flush)
-    this.#signalSpace(false)
+    signalSpace(this.#memory, false)
   }
 
   /**
@@ -210,7 +211,7 @@ export class RingConsumer {
     }
     // Publishes the zeroed addresses to the producers that were held off.
     memory.store(WORD_STATE, STATE_OPEN)
-    this.#signalSpace(true)
+    signalSpace(this.#memory, true)
     if (!drained || claimsOpen > 0) {
       throw new RingNotDrainedError(tail, this.#committed, this.#flush, claimsOpen)
     }
@@ -220,17 +221,12 @@ export class RingConsumer {
   close(): void {
     // Tells every producer, waiting ones by the signal.
     if (this.#memory.load(WORD_STATE) === STATE_OPEN) this.#memory.store(WORD_STATE, STATE_CLOSED)
-    this.#signalSpace(true)
+    signalSpace(this.#memory, true)
   }
 
   /** Tells every producer, waiting ones included, that the consumer has failed and why. */
   poison(cause: unknown): void {
-    const bytes = encodeCause(cause)
-    this.#memory.bytesIn(CAUSE_BYTE_OFFSET, bytes)
-    this.#memory.store(WORD_CAUSE_LENGTH, bytes.length)
-    // Publishes the cause.
-    this.#memory.store(WORD_STATE, STATE_POISONED)
-    this.#signalSpace(true)
+    poisonRing(this.ring, cause)
   }
 
   /** Lets another consumer take over where this one stands. */
@@ -296,20 +292,33 @@ export class RingConsumer {
   #claimsOpen(): number {
     let open = 0
     for (let slot = 0; slot < this.ring.slotCount; slot++) {
-      if (this.#memory.load(slotWord(slot) + SLOT_CLAIM) !== 0) open++
+      if (this.#memory.load(slotWord(slot) + SLOT_CLAIM) !== CLAIM_IDLE) open++
     }
     return open
   }
+}
 
-  /** Wakes producers that wait for room: those that asked, or all when the state has changed. */
-  #signalSpace(always: boolean): void {
-    if (!always && this.#memory.load(WORD_SPACE_WANTED) === 0) return
-    // Cleared before the signal: who asks again after it asks for the next one.
-    this.#memory.store(WORD_SPACE_WANTED, 0)
-    // Changes the word that waiters compare, so that none falls asleep on what it saw before.
-    this.#memory.add(WORD_SPACE_SIGNAL, 1)
-    this.#memory.notify(WORD_SPACE_SIGNAL, Number.POSITIVE_INFINITY)
-  }
+/**
+ * Fails a ring for good: every producer, waiting ones included, gets the cause. For the consumer, or
+ * for whoever has proof that the consumer's thread has ended.
+ */
+export function poisonRing({ memory }: Ring, cause: unknown): void {
+  const bytes = encodeCause(cause)
+  memory.bytesIn(CAUSE_BYTE_OFFSET, bytes)
+  memory.store(WORD_CAUSE_LENGTH, bytes.length)
+  // Publishes the cause.
+  memory.store(WORD_STATE, STATE_POISONED)
+  signalSpace(memory, true)
+}
+
+/** Wakes producers that wait for room: those that asked, or all when the state has changed. */
+function signalSpace(memory: SharedMemory, always: boolean): void {
+  if (!always && memory.load(WORD_SPACE_WANTED) === 0) return
+  // Cleared before the signal: who asks again after it asks for the next one.
+  memory.store(WORD_SPACE_WANTED, 0)
+  // Changes the word that waiters compare, so that none falls asleep on what it saw before.
+  memory.add(WORD_SPACE_SIGNAL, 1)
+  memory.notify(WORD_SPACE_SIGNAL, Number.POSITIVE_INFINITY)
 }
 
 /** The cause as JSON that fits; a longer message is cut. */

@@ -16,12 +16,14 @@
  *    word there is zero.
  */
 import {
-  distance,
+  CLAIM_IDLE,
+  claimDistance,
+  claimIsWon,
   OWNER_DEAD,
   OWNER_NONE,
   SLOT_CLAIM,
   SLOT_OWNER,
-  SLOT_START,
+  SLOT_UNITS,
   slotWord,
   WORD_TAIL,
 } from './layout.ts'
@@ -36,10 +38,11 @@ export function deadRangeUnits(ring: Ring, at: number): number {
     const owner = memory.load(word + SLOT_OWNER)
     if (owner === OWNER_NONE) continue
     const claim = memory.load(word + SLOT_CLAIM)
-    if (claim === 0 || memory.load(word + SLOT_START) !== at) continue
+    if (claim === CLAIM_IDLE || claimDistance(claim, at) !== 0) continue
     if (owner !== OWNER_DEAD) return 0
-    if (claim < 0) return -claim
-    lengths.push(claim)
+    const units = memory.load(word + SLOT_UNITS)
+    if (claimIsWon(claim)) return units
+    lengths.push(units)
   }
   lengths.sort((a, b) => a - b)
   const longest = lengths.pop()
@@ -52,8 +55,8 @@ function startsAt(ring: Ring, unit: number): boolean {
   const { memory } = ring
   if (memory.load(WORD_TAIL) === unit) return true
   for (let slot = 0; slot < ring.slotCount; slot++) {
-    const word = slotWord(slot)
-    if (memory.load(word + SLOT_CLAIM) !== 0 && memory.load(word + SLOT_START) === unit) return true
+    const claim = memory.load(slotWord(slot) + SLOT_CLAIM)
+    if (claim !== CLAIM_IDLE && claimDistance(claim, unit) === 0) return true
   }
   return memory.load(ring.headerWord(unit)) !== 0
 }
@@ -68,14 +71,14 @@ export function freeDeadSlots(ring: Ring, committed: number): number {
   for (let slot = 0; slot < ring.slotCount; slot++) {
     const word = slotWord(slot)
     if (memory.load(word + SLOT_OWNER) !== OWNER_DEAD) continue
-    const start = memory.load(word + SLOT_START)
-    const claimed = memory.load(word + SLOT_CLAIM) !== 0
-    const tail = memory.load(WORD_TAIL)
-    if (claimed && start !== tail && distance(start, committed) >= 0) {
+    const claim = memory.load(word + SLOT_CLAIM)
+    const folded = claimDistance(claim, committed) < 0
+    const inVain = claimDistance(claim, memory.load(WORD_TAIL)) === 0
+    if (claim !== CLAIM_IDLE && !folded && !inVain) {
       holding++
       continue
     }
-    memory.store(word + SLOT_CLAIM, 0)
+    memory.store(word + SLOT_CLAIM, CLAIM_IDLE)
     // Hands the slot to whoever attaches next; its claim is clear.
     memory.store(word + SLOT_OWNER, OWNER_NONE)
   }

@@ -1,9 +1,6 @@
-/**
- * Composition root of the ring: the clock and the event loop of the thread, handed in everywhere
- * else, so that a test or a simulation can give its own.
- */
 import { threadId } from 'node:worker_threads'
 
+/** What shared-memory code takes from its thread; handed in, so that a test can give its own. */
 export interface RingEnvironment {
   nowMs(): number
   /**
@@ -11,19 +8,30 @@ export interface RingEnvironment {
    * `Atomics.waitAsync` alone does not.
    */
   alive<T>(wakeUp: Promise<T>): Promise<T>
+  /** Calls back after a time, once; returns what cancels it. */
+  after(delayMs: number, callBack: () => void): () => void
 }
 
 const FOREVER_MS = 2 ** 31 - 1
 
+let keepAlive: NodeJS.Timeout | undefined
+let waiters = 0
+
+/** Composition root: the thread's own clock and event loop. */
 export const threadEnvironment: RingEnvironment = {
   nowMs: () => performance.now(),
   async alive(wakeUp) {
-    const handle = setInterval(() => undefined, FOREVER_MS)
+    keepAlive ??= setInterval(() => undefined, FOREVER_MS)
+    if (++waiters === 1) keepAlive.ref()
     try {
       return await wakeUp
     } finally {
-      clearInterval(handle)
+      if (--waiters === 0) keepAlive.unref()
     }
+  },
+  after(delayMs, callBack) {
+    const timer = setTimeout(callBack, delayMs)
+    return () => clearTimeout(timer)
   },
 }
 

@@ -80,11 +80,26 @@ export const CAUSE_BYTE_OFFSET: number = (WORD_CAUSE_LENGTH + 1) * WORD_BYTES
 
 const WORD_SLOTS: number = WORD_CAUSE_LENGTH + 2048 / WORD_BYTES
 
-/** Words of a claim slot, from the slot's first. */
+/**
+ * Words of a claim slot, from the slot's first. The claim is one word, so that one store tells all:
+ *
+ *    31                              2 1  0
+ *   ┌─────────────────────────────────┬────┐
+ *   │ start: low 30 bits of the unit  │ st │   st: 0 idle, 1 claimed, 2 won
+ *   └─────────────────────────────────┴────┘
+ *
+ * The length stands beside it and is stored only when it differs from the claim before, while idle.
+ */
 export const SLOT_OWNER = 0
-export const SLOT_START = 1
-export const SLOT_CLAIM = 2
+export const SLOT_CLAIM = 1
+export const SLOT_UNITS = 2
 export const SLOT_SPACE_WAITS = 3
+
+export const CLAIM_IDLE = 0
+const CLAIM_CLAIMED = 1
+const CLAIM_WON = 2
+const CLAIM_STATE_MASK = 3
+const CLAIM_START_SHIFT = 2
 
 export const STATE_OPEN = 0
 export const STATE_RESETTING = 1
@@ -127,4 +142,23 @@ export function dataByteOffset(slotCount: number): number {
 /** Signed distance from `b` to `a` on the 32-bit circle. */
 export function distance(a: number, b: number): number {
   return (a - b) | 0
+}
+
+/** The claim of a producer that is about to reserve from this unit. */
+export function claimedFrom(startUnit: number): number {
+  return (startUnit << CLAIM_START_SHIFT) | CLAIM_CLAIMED
+}
+
+/** The claim of a producer whose reservation from this unit took effect. */
+export function wonFrom(startUnit: number): number {
+  return (startUnit << CLAIM_START_SHIFT) | CLAIM_WON
+}
+
+export function claimIsWon(claim: number): boolean {
+  return (claim & CLAIM_STATE_MASK) === CLAIM_WON
+}
+
+/** Signed distance from `unit` to the claim's start, on the circle of the claim's 30 bits. */
+export function claimDistance(claim: number, unit: number): number {
+  return ((claim & ~CLAIM_STATE_MASK) - (unit << CLAIM_START_SHIFT)) >> CLAIM_START_SHIFT
 }

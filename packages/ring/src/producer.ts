@@ -2,7 +2,7 @@
  * One producer: a claim slot, and at most one reservation at a time. One thread only.
  *
  * The order of the shared accesses of an append is the protocol; `ring.model.test.ts` checks it:
- *  1 claim     start and length into the slot            (before the reservation can take effect: I4)
+ *  1 claim     start into the slot, length before it     (before the reservation can take effect: I4)
  *  2 state     still open? A reset looks at the claims after it closed the state, so one sees the other
  *  3 room      flush, read under the claim               (a reset in between would have seen the claim)
  *  4 reserve   compare-exchange of the tail
@@ -18,13 +18,15 @@ import { errorFromPlain, type PlainError } from './errors.ts'
 import {
   CAUSE_BYTE_OFFSET,
   CAUSE_BYTES_MAX,
+  CLAIM_IDLE,
+  claimedFrom,
   FRAME_HEADER_BYTES,
   frameBytes,
   OWNER_NONE,
   SLOT_CLAIM,
   SLOT_OWNER,
   SLOT_SPACE_WAITS,
-  SLOT_START,
+  SLOT_UNITS,
   STATE_CLOSED,
   STATE_OPEN,
   STATE_POISONED,
@@ -36,6 +38,7 @@ import {
   WORD_SPACE_WANTED,
   WORD_STATE,
   WORD_TAIL,
+  wonFrom,
 } from './layout.ts'
 import type { Ring, RingAddress } from './ring.ts'
 import {
@@ -68,6 +71,8 @@ export class RingProducer {
   #start = 0
   #units = NOT_RESERVED
   #recordLengthBytes = 0
+  /** What the slot's length word holds. */
+  #claimUnits = 0
   #detached = false
   readonly #queue: AppendQueue
 
@@ -78,6 +83,7 @@ export class RingProducer {
     this.#environment = environment
     this.slotIndex = takeSlot(ring, threadId)
     this.#slot = slotWord(this.slotIndex)
+    this.#claimUnits = ring.memory.load(this.#slot + SLOT_UNITS)
     this.#queue = new AppendQueue(this, ring, environment)
   }
 
@@ -154,7 +160,7 @@ export class RingProducer {
     // Publishes the payload to the consumer, which reads this word when it folds.
     this.#memory.store(this.ring.headerWord(this.#start), this.#recordLengthBytes)
     // Tells the consumer that this slot holds nothing; only after the header, see dead-claims.ts.
-    this.#memory.store(this.#slot + SLOT_CLAIM, 0)
+    this.#memory.store(this.#slot + SLOT_CLAIM, CLAIM_IDLE)
     this.#units = NOT_RESERVED
     this.ring.ringDoorbell()
   }
@@ -168,11 +174,23 @@ export class RingProducer {
     this.#memory.store(this.#slot + SLOT_OWNER, OWNER_NONE)
   }
 
-  /** Throws when the ring is closed or poisoned, with the consumer's cause. */
+  /** True while records of `appendAsync` wait for room: another append would overtake them. */
+  get hasWaiting(): boolean {
+    return this.#queue.length > 0
+  }
+
+  /** @throws RingPoisonedError with the consumer's cause once that has failed */
+  assertNotPoisoned(): void {
+    if (this.#memory.load(WORD_STATE) === STATE_POISONED) {
+      throw new RingPoisonedError(readCause(this.#memory))
+    }
+  }
+
+  /** @throws RingPoisonedError or RingClosedError when nothing can be appended any more */
   assertOpen(): void {
-    const state = this.#memory.load(WORD_STATE)
-    if (state === STATE_POISONED) throw new RingPoisonedError(readCause(this.#memory))
-    if (state === STATE_CLOSED || this.#detached) throw new RingClosedError()
+    this.assertNotPoisoned()
+    const closed = this.#memory.load(WORD_STATE) === STATE_CLOSED
+    if (closed || this.#detached) throw new RingClosedError()
   }
 
   /** True when the range is reserved; false when there is no room now. Leaves no claim on false. */
@@ -188,16 +206,20 @@ export class RingProducer {
     }
     if (this.#detached) throw new RingClosedError()
     const units = frameBytes(recordLengthBytes) / UNIT_BYTES
+    if (units !== this.#claimUnits) {
+      // Tells the consumer the length of the claims to come; this slot has none now.
+      memory.store(this.#slot + SLOT_UNITS, units)
+      this.#claimUnits = units
+    }
     for (;;) {
       const tail = memory.load(WORD_TAIL)
-      // Both tell the consumer what this producer is about to hold, should it die (I4).
-      memory.store(this.#slot + SLOT_START, tail)
-      memory.store(this.#slot + SLOT_CLAIM, units)
+      // Tells the consumer what this producer is about to hold, should it die (I4).
+      memory.store(this.#slot + SLOT_CLAIM, claimedFrom(tail))
       const state = memory.load(WORD_STATE)
       const room = ring.capacityUnits - ((tail - memory.load(WORD_FLUSH)) | 0)
       if (state !== STATE_OPEN || room < units) {
         // A claim that stands while its producer waits would look like a slow owner of the range.
-        memory.store(this.#slot + SLOT_CLAIM, 0)
+        memory.store(this.#slot + SLOT_CLAIM, CLAIM_IDLE)
         // The consumer may be waiting to see which way this claim goes, and nothing else rings.
         ring.ringDoorbell()
         this.assertOpen()
@@ -206,7 +228,7 @@ export class RingProducer {
       // Takes [tail, tail + units): publishes the reservation to all producers and the consumer.
       if (memory.compareExchange(WORD_TAIL, tail, (tail + units) | 0) === tail) {
         // Tells the consumer that the range is this slot's, before any byte of it is written (I5).
-        memory.store(this.#slot + SLOT_CLAIM, -units)
+        memory.store(this.#slot + SLOT_CLAIM, wonFrom(tail))
         this.#start = tail
         this.#units = units
         this.#recordLengthBytes = recordLengthBytes

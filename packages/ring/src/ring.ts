@@ -152,6 +152,11 @@ export class Ring {
     return asAddress((own * HALF_CIRCLE_UNITS + (unit & 0x7fff_ffff)) * UNIT_BYTES)
   }
 
+  /** Just past the last reservation. For the consumer, which alone moves what addresses are told by. */
+  get tailAddress(): RingAddress {
+    return this.addressOf(this.memory.load(WORD_TAIL))
+  }
+
   /** Bytes reserved and not yet freed: a moment's figure. */
   get occupiedBytes(): number {
     const flush = this.memory.load(WORD_FLUSH)
