@@ -1,0 +1,143 @@
+/**
+ * What the project decided against, with what to do instead. Reads the sources as text.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+interface Source {
+  readonly path: string
+  readonly lines: readonly string[]
+}
+
+const folders = ['packages/ring', 'packages/wal', 'packages/locks', 'workers', 'stress', 'bench']
+
+const sources: Source[] = folders
+  .flatMap((folder) =>
+    readdirSync(`${root}/${folder}/src`, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `${folder}/src/${name}`),
+  )
+  .filter((path) => path !== 'stress/src/tidy.test.ts')
+  .toSorted()
+  .map((path) => ({ path, lines: readFileSync(`${root}/${path}`, 'utf8').split('\n') }))
+
+const library = sources.filter(({ path }) => path.startsWith('packages/') && !isTest(path))
+
+function isTest(path: string): boolean {
+  return path.endsWith('.test.ts') || path.includes('/testing/')
+}
+
+/** `path:line text` of each line that matches, but in the files that may. */
+function offences(among: readonly Source[], pattern: RegExp, allowed: readonly string[]): string[] {
+  return among
+    .filter(({ path }) => !allowed.includes(path))
+    .flatMap(({ path, lines }) =>
+      lines.flatMap((line, index) =>
+        pattern.test(line) && !/^\s*(\*|\/\/|\/\*)/.test(line)
+          ? [`${path}:${index + 1} ${line.trim()}`]
+          : [],
+      ),
+    )
+}
+
+interface Ban {
+  readonly what: string
+  readonly instead: string
+  readonly pattern: RegExp
+  readonly among: readonly Source[]
+  readonly allowed?: readonly string[]
+}
+
+/** Where a package touches the world; everything below gets it handed in. */
+const compositionRoots = [
+  'packages/ring/src/environment.ts',
+  'packages/wal/src/log-thread.ts',
+  'packages/wal/src/shared-log.ts',
+  'packages/wal/src/file-store.ts',
+]
+
+const bans: Ban[] = [
+  {
+    what: 'Date.now, performance.now and process.hrtime',
+    instead: 'take a clock as a parameter; the composition root hands it in',
+    pattern: /\b(Date\.now|new Date\(\)|performance\.now|process\.hrtime)\b/,
+    among: library,
+    allowed: compositionRoots,
+  },
+  {
+    what: 'Math.random and random bytes',
+    instead: 'take a seeded generator as a parameter; the composition root hands it in',
+    pattern: /\b(Math\.random|randomBytes|randomUUID|getRandomValues|randomFillSync)\b/,
+    among: library,
+    allowed: compositionRoots,
+  },
+  {
+    what: 'node:fs',
+    instead: "go through the package's store; one module of a package touches files",
+    pattern: /from 'node:fs(\/promises)?'/,
+    among: library,
+    allowed: compositionRoots,
+  },
+  {
+    what: 'Atomics and SharedArrayBuffer accesses',
+    instead: 'go through SharedMemory, so that the model checker sees them',
+    pattern: /\bAtomics\./,
+    among: library,
+    allowed: ['packages/ring/src/shared-memory.ts'],
+  },
+  {
+    what: 'a TODO without an issue',
+    instead: 'write TODO(#number) with the reason, or do it',
+    pattern: /\b(TODO|FIXME|XXX)\b(?!\(#\d+\))/,
+    among: sources,
+  },
+  {
+    what: 'focused or skipped tests',
+    instead: 'mend the test, or skip at run time with a printed reason',
+    pattern: /\b(describe|it|test)\.(only|skip|todo)\(/,
+    among: sources,
+  },
+  {
+    what: 'a swallowed error',
+    instead: 'handle it, or say in the code why it may pass',
+    pattern: /catch \{\s*\}|\.catch\(\(\) => (\{\s*\}|undefined|null)\)/,
+    among: sources,
+  },
+]
+
+describe('tidy', () => {
+  test('there are sources to look at', () => {
+    expect(library.length).toBeGreaterThan(10)
+  })
+
+  test.each(bans)('no $what: $instead', ({ pattern, among, allowed }) => {
+    expect(offences(among, pattern, allowed ?? [])).toEqual([])
+  })
+
+  test('imports run downwards only: ring < wal, locks < workers < stress, bench', () => {
+    const below: Record<string, readonly string[]> = {
+      'packages/ring': [],
+      'packages/locks': [],
+      'packages/wal': ['@ringbolt/ring'],
+      workers: ['@ringbolt/ring', '@ringbolt/wal'],
+      stress: ['@ringbolt/ring', '@ringbolt/wal', '@ringbolt/locks', '@ringbolt/workers'],
+      bench: ['@ringbolt/ring', '@ringbolt/wal', '@ringbolt/locks', '@ringbolt/workers'],
+    }
+    const wrong = sources.flatMap(({ path, lines }) => {
+      const folder = Object.keys(below).find((name) => path.startsWith(`${name}/`)) ?? path
+      return lines
+        .flatMap((line) => /from '(@ringbolt\/[a-z]+)/.exec(line)?.[1] ?? [])
+        .filter((name) => !below[folder]?.includes(name))
+        .map((name) => `${path} imports ${name}`)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('no file has grown past 600 lines', () => {
+    const long = sources.filter(({ lines }) => lines.length > 600)
+    expect(long.map(({ path, lines }) => `${path}: ${lines.length} lines`)).toEqual([])
+  })
+})
