@@ -10,18 +10,17 @@
  * 1. `undo` restores exactly what was before the last step: memory, places, waiters, clocks.
  * 2. A violation is a function of the state reached; going on after one is not possible, undoing is.
  */
-import type { SharedMemory } from '../shared-memory.ts'
-import { DirectMemory, WatchedMemory } from './direct-memory.ts'
+import { WatchedMemory } from './direct-memory.ts'
 import {
   type Footprint,
   MAY_TIME_OUT,
   NOT_WAITING,
   NOTIFIES_NOBODY,
   NOTIFIES_SOME,
-  newFootprint,
   PARKS,
 } from './footprint.ts'
 import { type HistoryNode, ThreadHistory } from './history.ts'
+import { MemoryContent } from './memory-content.ts'
 import { ModelError, messageOf } from './model-error.ts'
 import {
   describeOperation,
@@ -30,9 +29,10 @@ import {
   WAIT_OK,
   WAIT_TIMED_OUT,
 } from './operation.ts'
-import type { AnyProgram, Death, ViolationKind } from './program.ts'
+import { type AnyProgram, assertProgram, type Death, type ViolationKind } from './program.ts'
 import { type Race, RaceDetector } from './race-detector.ts'
-import { formatSchedule, THREADS_MAX } from './schedule.ts'
+import { formatSchedule } from './schedule.ts'
+import { StepRecord } from './step-record.ts'
 
 /** A violation before its trace is made. */
 export interface Finding {
@@ -46,30 +46,6 @@ export type Ending = Finding | 'finished' | 'discarded'
 
 export const STEPS_MAX_DEFAULT = 1_000
 
-/** What a step did, for undoing it and for asking what it depends on. Reused between executions. */
-export class StepRecord {
-  thread = 0
-  /** Number of this step among its thread's, from 1. */
-  localStep = 0
-  /** The step that had to come before this one could be taken at all (a wake's notify); -1: none. */
-  enabledBy = -1
-  readonly footprint = newFootprint()
-  nodeBefore: HistoryNode | null = null
-  /** Whether this step only woke up from the operation, which an earlier one had begun. */
-  isWake = false
-  result = 0
-  resultBytes: Uint8Array | null = null
-  parkedBefore = -1
-  notifiedBefore = -1
-  stepBefore = -1
-  /** Threads woken, as bits. */
-  woken = 0
-  raceMark = 0
-  changedAt = -1
-  wordBefore = 0
-  bytesBefore: Uint8Array | null = null
-}
-
 export class Execution {
   readonly program: AnyProgram
   readonly threadNames: readonly string[]
@@ -82,10 +58,7 @@ export class Execution {
   deathSeen = false
 
   readonly #histories: readonly ThreadHistory[]
-  readonly #bytes: Uint8Array<SharedArrayBuffer>
-  readonly #words: Int32Array<SharedArrayBuffer>
-  readonly #memory: DirectMemory
-  readonly #bytesSaved: Uint8Array
+  readonly #content: MemoryContent
   readonly #races: RaceDetector
   readonly #records: StepRecord[] = []
   readonly #nodes: HistoryNode[] = []
@@ -113,14 +86,10 @@ export class Execution {
       (mask, name) => mask | (1 << this.threadNames.indexOf(name)),
       0,
     )
-    const buffer = new SharedArrayBuffer(program.memoryBytes)
-    this.#bytes = new Uint8Array(buffer)
-    this.#words = new Int32Array(buffer)
-    this.#memory = new DirectMemory(buffer)
-    this.#bytesSaved = new Uint8Array(program.memoryBytes)
-    this.watched = new WatchedMemory(this.#memory)
+    this.#content = new MemoryContent(program.memoryBytes)
+    this.watched = new WatchedMemory(this.#content.direct)
     this.#races = new RaceDetector(this.threadCount, program.memoryBytes, this.stepsMax)
-    program.setup?.(this.#memory)
+    program.setup?.(this.#content.direct)
     for (const { root } of this.#histories) {
       this.#nodes.push(root)
       this.#parkedBy.push(-1)
@@ -137,7 +106,7 @@ export class Execution {
       const finding = this.#exceptionOf(thread)
       if (finding !== null) return finding
     }
-    return this.program.always === undefined ? null : this.#judge(this.program.always, this.watched)
+    return this.#judgeInvariant()
   }
 
   record(step: number): StepRecord {
@@ -195,13 +164,13 @@ export class Execution {
         into.writes = true
         break
       case 'compareExchange':
-        into.writes = this.#words[byteOffset >> 2] === operation.expected
+        into.writes = this.#content.wordAt(byteOffset) === operation.expected
         break
       case 'wait':
         if (this.#isParked(thread)) {
           into.end = into.start
           if (this.#mayTimeOut(operation)) this.#usesList(into, byteOffset, MAY_TIME_OUT)
-        } else if (this.#words[byteOffset >> 2] === operation.expected) {
+        } else if (this.#content.wordAt(byteOffset) === operation.expected) {
           this.#usesList(into, byteOffset, PARKS)
         }
         break
@@ -234,11 +203,7 @@ export class Execution {
     record.notifiedBefore = this.#notifiedBy[thread] ?? -1
     record.stepBefore = this.lastStepOf(thread)
     record.localStep = (this.#localSteps[thread] ?? 0) + 1
-    record.resultBytes = null
-    record.bytesBefore = null
-    record.changedAt = -1
-    record.woken = 0
-    record.result = 0
+    record.clearEffects()
     record.enabledBy = this.#enabler(record, operation)
     record.raceMark = this.#races.mark
     this.#races.begin(step, thread, record.localStep, record.stepBefore)
@@ -258,12 +223,8 @@ export class Execution {
     }
     if (thread === this.#mortal && this.#isDead(thread)) this.deathSeen = true
     if (race !== null) return this.#raceFinding(record, operation, race)
-    const { always } = this.program
-    if (always !== undefined && record.footprint.watched) {
-      const finding = this.#judge(always, this.watched)
-      if (finding !== null) return finding
-    }
-    return this.#exceptionOf(thread)
+    const finding = record.footprint.watched ? this.#judgeInvariant() : null
+    return finding ?? this.#exceptionOf(thread)
   }
 
   undo(): void {
@@ -278,8 +239,7 @@ export class Execution {
     for (let other = 0; other < this.threadCount; other++) {
       if ((record.woken & (1 << other)) !== 0) this.#notifiedBy[other] = -1
     }
-    if (record.bytesBefore !== null) this.#bytes.set(record.bytesBefore, record.changedAt)
-    else if (record.changedAt >= 0) this.#words[record.changedAt >> 2] = record.wordBefore
+    this.#content.revert(record)
     this.#races.undo(record.raceMark)
   }
 
@@ -303,27 +263,20 @@ export class Execution {
   }
 
   #finish(): Finding | null {
-    const { finish } = this.program
-    if (finish === undefined) return null
+    if (this.program.finish === undefined) return null
     const values: Record<string, unknown> = {}
     for (let thread = 0; thread < this.threadCount; thread++) {
       const { end } = this.#node(thread)
       if (end?.kind === 'value') values[this.#name(thread)] = end.value
     }
-    this.#bytesSaved.set(this.#bytes)
-    const found = this.#judge((memory) => finish(memory, values), this.#memory)
-    this.#bytes.set(this.#bytesSaved)
-    return found
+    return this.#content.preserving(() =>
+      judge(() => this.program.finish?.(this.#content.direct, values)),
+    )
   }
 
-  #judge(property: (memory: SharedMemory) => void, memory: SharedMemory): Finding | null {
-    try {
-      property(memory)
-      return null
-    } catch (error) {
-      if (error instanceof ModelError) throw error
-      return finding('property', messageOf(error), error)
-    }
+  #judgeInvariant(): Finding | null {
+    if (this.program.always === undefined) return null
+    return judge(() => this.program.always?.(this.watched))
   }
 
   #exceptionOf(thread: number): Finding | null {
@@ -336,65 +289,16 @@ export class Execution {
     )
   }
 
-  /** Changes the memory and the waiters, and notes the result. True when the thread parks. */
+  /** Changes memory and waiters, and notes the result. True when the thread parks. */
   #perform(record: StepRecord, operation: Operation, step: number): boolean {
-    const { kind, byteOffset, byteLength, value } = operation
-    const word = byteOffset >> 2
-    const before = this.#words[word] ?? 0
-    switch (kind) {
-      case 'load':
-        record.result = before
-        return false
-      case 'store':
-        this.#setWord(record, byteOffset, value)
-        return false
-      case 'add':
-        record.result = before
-        this.#setWord(record, byteOffset, before + value)
-        return false
-      case 'exchange':
-        record.result = before
-        this.#setWord(record, byteOffset, value)
-        return false
-      case 'compareExchange':
-        record.result = before
-        if (before === operation.expected) this.#setWord(record, byteOffset, value)
-        return false
-      case 'wait':
-        if (record.isWake) record.result = record.notifiedBefore >= 0 ? WAIT_OK : WAIT_TIMED_OUT
-        else if (before !== operation.expected) record.result = WAIT_NOT_EQUAL
-        else return true
-        return false
-      case 'notify':
-        record.result = this.#notify(record, byteOffset, value, step)
-        return false
-      case 'bytesOut':
-        record.resultBytes = new Uint8Array(byteLength)
-        record.resultBytes.set(this.#bytes.subarray(byteOffset, byteOffset + byteLength))
-        return false
-      case 'bytesIn':
-        this.#saveBytes(record, byteOffset, byteLength)
-        if (operation.bytes !== null) this.#bytes.set(operation.bytes, byteOffset)
-        return false
-      case 'zero':
-        this.#saveBytes(record, byteOffset, byteLength)
-        this.#bytes.fill(0, byteOffset, byteOffset + byteLength)
-        return false
-      case 'awaitDeath':
-        record.result = this.#isDead(value) ? 1 : 0
-        return false
-    }
-  }
-
-  #setWord(record: StepRecord, byteOffset: number, value: number): void {
-    record.changedAt = byteOffset
-    record.wordBefore = this.#words[byteOffset >> 2] ?? 0
-    this.#words[byteOffset >> 2] = value
-  }
-
-  #saveBytes(record: StepRecord, byteOffset: number, byteLength: number): void {
-    record.changedAt = byteOffset
-    record.bytesBefore = this.#bytes.slice(byteOffset, byteOffset + byteLength)
+    const { kind, byteOffset, value, expected } = operation
+    if (kind === 'notify') record.result = this.#notify(record, byteOffset, value, step)
+    else if (kind === 'awaitDeath') record.result = this.#isDead(value) ? 1 : 0
+    else if (kind !== 'wait') this.#content.perform(operation, record)
+    else if (record.isWake) record.result = record.notifiedBefore >= 0 ? WAIT_OK : WAIT_TIMED_OUT
+    else if (this.#content.wordAt(byteOffset) !== expected) record.result = WAIT_NOT_EQUAL
+    else return true
+    return false
   }
 
   /** First come, first woken, as V8 does; those that died in their wait have left the list. */
@@ -433,32 +337,18 @@ export class Execution {
   #findRace(record: StepRecord, operation: Operation, step: number): Race | null {
     const races = this.#races
     const { kind, byteOffset, byteLength } = operation
+    const end = byteOffset + byteLength
     const word = byteOffset >> 2
-    switch (kind) {
-      case 'load':
-        return races.atomic(step, word, true, false, false)
-      case 'store':
-        return races.atomic(step, word, false, true, true)
-      case 'add':
-      case 'exchange':
-        return races.atomic(step, word, true, true, true)
-      case 'compareExchange':
-        return races.atomic(step, word, true, true, record.footprint.writes)
-      case 'wait':
-        if (!record.isWake) return races.atomic(step, word, true, false, false)
-        if (record.notifiedBefore >= 0) races.acquire(record.notifiedBefore)
-        return null
-      case 'notify':
-        return null
-      case 'bytesOut':
-        return races.plain(byteOffset, byteOffset + byteLength, false)
-      case 'bytesIn':
-      case 'zero':
-        return races.plain(byteOffset, byteOffset + byteLength, true)
-      case 'awaitDeath':
-        if (record.enabledBy >= 0) races.acquire(record.enabledBy)
-        return null
+    if (kind === 'bytesOut') return races.plain(byteOffset, end, false)
+    if (kind === 'bytesIn' || kind === 'zero') return races.plain(byteOffset, end, true)
+    if (kind === 'notify') return null
+    if (kind === 'awaitDeath' || record.isWake) {
+      const before = record.isWake ? record.notifiedBefore : record.enabledBy
+      if (before >= 0) races.acquire(before)
+      return null
     }
+    if (kind === 'load' || kind === 'wait') return races.atomic(step, word, true, false, false)
+    return races.atomic(step, word, kind !== 'store', true, record.footprint.writes)
   }
 
   #raceFinding(record: StepRecord, operation: Operation, race: Race): Finding {
@@ -475,7 +365,7 @@ export class Execution {
     const operation = this.#operation(thread)
     const what = describeOperation(operation, this.threadNames)
     if (operation.kind !== 'wait') return `${this.#name(thread)} is blocked in ${what}`
-    const holds = this.#words[operation.byteOffset >> 2] ?? 0
+    const holds = this.#content.wordAt(operation.byteOffset)
     return `${this.#name(thread)} is parked in ${what}, which holds ${holds}`
   }
 
@@ -534,33 +424,16 @@ export function historiesOf(program: AnyProgram): readonly ThreadHistory[] {
   )
 }
 
-function finding(kind: ViolationKind, message: string, cause?: unknown): Finding {
-  return { kind, message, cause }
+function judge(property: () => void): Finding | null {
+  try {
+    property()
+    return null
+  } catch (error) {
+    if (error instanceof ModelError) throw error
+    return finding('property', messageOf(error), error)
+  }
 }
 
-function assertProgram(program: AnyProgram, death: Death | null): void {
-  const names = Object.keys(program.threads)
-  if (!(program.memoryBytes > 0 && program.memoryBytes % 4 === 0)) {
-    throw new ModelError(
-      'PROGRAM',
-      `memoryBytes must be a multiple of 4, not ${program.memoryBytes}`,
-    )
-  }
-  if (names.length === 0 || names.length > THREADS_MAX) {
-    throw new ModelError(
-      'PROGRAM',
-      `a program has 1 to ${THREADS_MAX} threads, not ${names.length}`,
-    )
-  }
-  for (const name of names) {
-    if (!/^[\w-]+$/.test(name)) {
-      throw new ModelError('PROGRAM', `a thread’s name has letters, digits, _ and - only: ${name}`)
-    }
-  }
-  for (const name of [
-    ...(program.mayStayBlocked ?? []),
-    ...(death === null ? [] : [death.thread]),
-  ]) {
-    if (!names.includes(name)) throw new ModelError('PROGRAM', `there is no thread ${name}`)
-  }
+function finding(kind: ViolationKind, message: string, cause?: unknown): Finding {
+  return { kind, message, cause }
 }

@@ -126,8 +126,8 @@ class Replayer implements SharedMemory {
 
   begin(node: HistoryNode): void {
     const path: HistoryNode[] = []
-    for (let at: HistoryNode | null = node; at !== null; at = at.parent) path.push(at)
-    this.#path = path.reverse()
+    for (let at: HistoryNode | null = node; at !== null; at = at.parent) path[at.depth] = at
+    this.#path = path
     this.#position = 0
     this.#leaving = false
     this.#programError = null

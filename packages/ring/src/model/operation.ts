@@ -67,25 +67,19 @@ export function describeOperation(operation: Operation, threadNames: readonly st
   const { kind, byteOffset, byteLength, expected, value, timeoutMs, bytes } = operation
   const word = `word ${byteOffset / 4}`
   const range = `bytes ${byteOffset}..${byteOffset + byteLength}`
-  switch (kind) {
-    case 'load':
-      return `load(${word})`
-    case 'store':
-    case 'add':
-    case 'exchange':
-      return `${kind}(${word}, ${value})`
-    case 'compareExchange':
-      return `compareExchange(${word}, ${expected} → ${value})`
-    case 'wait':
-      return `wait(${word}, while ${expected}${timeoutMs === Infinity ? '' : `, ${timeoutMs} ms`})`
-    case 'notify':
-      return `notify(${word}, ${value})`
-    case 'bytesIn':
-      return `bytesIn(${range}: ${hex(bytes ?? new Uint8Array(0))})`
-    case 'bytesOut':
-    case 'zero':
-      return `${kind}(${range})`
-    case 'awaitDeath':
-      return `awaitDeath(${threadNames[value] ?? value})`
+  const limit = timeoutMs === Infinity ? '' : `, ${timeoutMs} ms`
+  const inside: Record<Operation['kind'], string> = {
+    load: word,
+    store: `${word}, ${value}`,
+    add: `${word}, ${value}`,
+    exchange: `${word}, ${value}`,
+    compareExchange: `${word}, ${expected} → ${value}`,
+    wait: `${word}, while ${expected}${limit}`,
+    notify: `${word}, ${value}`,
+    bytesIn: `${range}: ${hex(bytes ?? new Uint8Array(0))}`,
+    bytesOut: range,
+    zero: range,
+    awaitDeath: threadNames[value] ?? String(value),
   }
+  return `${kind}(${inside[kind]})`
 }

@@ -1,4 +1,5 @@
 import type { SharedMemory } from '../shared-memory.ts'
+import { ModelError } from './model-error.ts'
 
 /** What a model thread is given: the memory, and what only a checker can offer. */
 export interface ThreadContext {
@@ -89,3 +90,33 @@ export interface Report {
 
 /** A program whose values' types no longer matter: what the machinery works on. */
 export type AnyProgram = Program<Record<string, unknown>>
+
+/** A mask of threads is one integer, and a schedule has one letter for each. */
+const THREADS_MAX = 16
+
+export function assertProgram(program: AnyProgram, death: Death | null): void {
+  const names = Object.keys(program.threads)
+  if (!(program.memoryBytes > 0 && program.memoryBytes % 4 === 0)) {
+    throw new ModelError(
+      'PROGRAM',
+      `memoryBytes must be a multiple of 4, not ${program.memoryBytes}`,
+    )
+  }
+  if (names.length === 0 || names.length > THREADS_MAX) {
+    throw new ModelError(
+      'PROGRAM',
+      `a program has 1 to ${THREADS_MAX} threads, not ${names.length}`,
+    )
+  }
+  for (const name of names) {
+    if (!/^[\w-]+$/.test(name)) {
+      throw new ModelError('PROGRAM', `a thread’s name has letters, digits, _ and - only: ${name}`)
+    }
+  }
+  for (const name of [
+    ...(program.mayStayBlocked ?? []),
+    ...(death === null ? [] : [death.thread]),
+  ]) {
+    if (!names.includes(name)) throw new ModelError('PROGRAM', `there is no thread ${name}`)
+  }
+}

@@ -1,8 +1,15 @@
 import { Execution, type Finding } from './execution.ts'
 import { ModelError } from './model-error.ts'
-import { describeOperation, hex, waitResultOf } from './operation.ts'
+import {
+  describeOperation,
+  hex,
+  type Operation,
+  WAIT_NOT_EQUAL,
+  waitResultOf,
+} from './operation.ts'
 import type { AnyProgram, Program, ViolationKind } from './program.ts'
 import { parseSchedule } from './schedule.ts'
+import type { StepRecord } from './step-record.ts'
 
 export interface Replay {
   /** One line an access: number, thread, operation, result; then the violation, or how it ended. */
@@ -63,23 +70,13 @@ function describeStep(execution: Execution, step: number): string {
   const name = (threadNames[record.thread] ?? '').padEnd(width)
   const start = `${String(step + 1).padStart(3)} ${name} `
   const text = describeOperation(operation, threadNames)
-  switch (operation.kind) {
-    case 'store':
-    case 'bytesIn':
-    case 'zero':
-      return start + text
-    case 'wait':
-      if (record.isWake) return `${start}wakes from ${text} = ${waitResultOf(record.result)}`
-      return `${start}${text} ${record.result === 0 ? 'parks' : `= ${waitResultOf(record.result)}`}`
-    case 'bytesOut':
-      return `${start}${text} = ${hex(record.resultBytes ?? new Uint8Array(0))}`
-    case 'awaitDeath':
-      return `${start}${text} = ${record.result === 1}`
-    case 'load':
-    case 'add':
-    case 'exchange':
-    case 'compareExchange':
-    case 'notify':
-      return `${start}${text} = ${record.result}`
-  }
+  if (record.isWake) return `${start}wakes from ${text} = ${waitResultOf(record.result)}`
+  return start + text + describeResult(operation, record)
+}
+
+function describeResult({ kind }: Operation, { result, resultBytes }: StepRecord): string {
+  if (kind === 'store' || kind === 'bytesIn' || kind === 'zero') return ''
+  if (kind === 'wait') return result === WAIT_NOT_EQUAL ? ' = not-equal' : ' parks'
+  if (kind === 'awaitDeath') return ` = ${result === 1}`
+  return ` = ${resultBytes === null ? result : hex(resultBytes)}`
 }

@@ -8,7 +8,6 @@
 import { ModelError } from './model-error.ts'
 import type { Death } from './program.ts'
 
-export const THREADS_MAX = 16
 const FIRST_LETTER = 'a'.charCodeAt(0)
 
 export function formatSchedule(threadOfStep: readonly number[], death: Death | null): string {
