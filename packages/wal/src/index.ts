@@ -1,1 +1,33 @@
-export {}
+export {
+  LogClosedError,
+  LogCloseError,
+  LogCorruptError,
+  LogEpochError,
+  LogForeignError,
+  LogIoError,
+  LogMismatchError,
+  LogNotFoundError,
+  type LogPlace,
+  LogPoisonedError,
+  LogReadOnlyError,
+  LogThreadError,
+  LogTimeoutError,
+  LogTooLargeError,
+  LogTruncatedError,
+  LogVersionError,
+  type Mismatch,
+} from './errors.ts'
+export { type Fault, FaultStore, type StoreCall } from './fault-store.ts'
+export { FileStore, type FileStoreOptions } from './file-store.ts'
+export type { LogFile, LogStore } from './log-store.ts'
+export { type Lsn, lsnOf } from './lsn.ts'
+export { MemoryStore } from './memory-store.ts'
+export type { LeftOut, RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
+export {
+  type LogStats,
+  SegmentedLog,
+  type SegmentInfo,
+  type WrittenGroup,
+} from './segmented-log.ts'
+export type { SegmentedLogOptions, SyncPolicy } from './segmented-log-options.ts'
+export type { LogGroup, LogRecord } from './segmented-log-reader.ts'

@@ -1,0 +1,79 @@
+/** The changes that recovery makes to files. Each leaves a state that recovery handles the same. */
+import type { LogFile, LogStore } from './log-store.ts'
+import type { TailEvidence } from './recovery-tail.ts'
+import { leftName } from './segment.ts'
+
+const STEP_BYTES = 1024 * 1024
+const ZEROS: Buffer = Buffer.alloc(STEP_BYTES)
+
+/**
+ * Overwrites a dropped tail with zeros, and gives a shortened file its length back.
+ * @returns true when something was written; not synced yet
+ */
+export function zeroTail(
+  file: LogFile,
+  position: number,
+  segmentBytes: number,
+  tail: TailEvidence | undefined,
+): boolean {
+  const fileBytes = file.length()
+  const contentEnd = tail?.contentEnd ?? fileBytes
+  const dirty = contentEnd > position
+  if (dirty) writeZeros(file, position, contentEnd)
+  if (fileBytes < segmentBytes) writeZeros(file, fileBytes, segmentBytes)
+  return dirty || fileBytes < segmentBytes
+}
+
+function writeZeros(file: LogFile, from: number, to: number): void {
+  for (let at = from; at < to; at += STEP_BYTES) {
+    file.writeAt(at, [ZEROS.subarray(0, Math.min(STEP_BYTES, to - at))])
+  }
+}
+
+/**
+ * Writes the same bytes again, so that the sync that follows really reaches them.
+ * @returns true when something was written; not synced yet
+ */
+export function rewriteUnproven(file: LogFile, from: number, to: number): boolean {
+  const buffer = Buffer.allocUnsafe(Math.min(STEP_BYTES, Math.max(0, to - from)))
+  for (let at = from; at < to; at += buffer.length) {
+    const step = buffer.subarray(0, Math.min(buffer.length, to - at))
+    file.writeAt(at, [step.subarray(0, file.readAt(at, step))])
+  }
+  return to > from
+}
+
+/**
+ * Keeps a segment under a name that the log never touches again.
+ * @returns that name, certain to survive a crash
+ */
+export function putAside(store: LogStore, name: string, how: 'copy' | 'rename'): string {
+  const kept = leftName(name, new Set(store.list()))
+  if (how === 'copy') {
+    copyFile(store, name, kept)
+  } else {
+    store.rename(name, kept)
+  }
+  store.syncFolder()
+  return kept
+}
+
+function copyFile(store: LogStore, from: string, to: string): void {
+  const source = store.open(from)
+  try {
+    const target = store.create(to)
+    try {
+      const buffer = Buffer.allocUnsafe(STEP_BYTES)
+      let at = 0
+      for (let filled = source.readAt(at, buffer); filled > 0; filled = source.readAt(at, buffer)) {
+        target.writeAt(at, [buffer.subarray(0, filled)])
+        at += filled
+      }
+      target.sync()
+    } finally {
+      target.close()
+    }
+  } finally {
+    source.close()
+  }
+}
