@@ -130,6 +130,43 @@ describe('deaths', () => {
   })
 })
 
+describe('the example of the documentation', () => {
+  const LOCKED = 0
+  const DATA_BYTE_OFFSET = 8
+
+  const twice = (free: (memory: ThreadContext['memory']) => void) => {
+    const increment = ({ memory }: ThreadContext): number => {
+      while (memory.exchange(LOCKED, 1) === 1) memory.wait(LOCKED, 1, Infinity)
+      const [count = 0] = memory.bytesOut(DATA_BYTE_OFFSET, 1)
+      memory.bytesIn(DATA_BYTE_OFFSET, Uint8Array.of(count + 1))
+      free(memory)
+      return count
+    }
+    return check({
+      memoryBytes: 16,
+      threads: { a: increment, b: increment },
+      finish(_memory, { a, b }) {
+        if (a === b) throw new Error(`both found ${a}`)
+      },
+    })
+  }
+
+  test('R8: holds as it stands, and breaks in the two ways it names', () => {
+    const stands = twice((memory) => {
+      memory.store(LOCKED, 0)
+      memory.notify(LOCKED, 1)
+    })
+    assertHolds(stands)
+    const neverFreed = twice((memory) => void memory.notify(LOCKED, 1))
+    const freedTooLate = twice((memory) => {
+      memory.notify(LOCKED, 1)
+      memory.store(LOCKED, 0)
+    })
+    expect(neverFreed.violation?.kind).toMatch(/deadlock|livelock/)
+    expect(freedTooLate.violation?.kind).toBe('deadlock')
+  })
+})
+
 describe('violations', () => {
   const racy: Program<{ a: void; b: void }> = {
     memoryBytes: 8,

@@ -27,6 +27,8 @@ function randomOf(seed: number): (below: number) => number {
 type Instruction = (context: ThreadContext, seen: number[]) => void
 
 interface Flavour {
+  /** Fewer words: more waiters on the same one. */
+  readonly words: number
   readonly waits: boolean
   readonly plain: boolean
   readonly deaths: boolean
@@ -34,7 +36,7 @@ interface Flavour {
 
 /** One instruction of a model thread; later ones depend on what earlier ones saw. */
 function instruction(random: (below: number) => number, flavour: Flavour): Instruction {
-  const word = random(WORDS)
+  const word = random(flavour.words)
   const value = random(3)
   const skipsWhen = random(4)
   const body = instructionBody(random, flavour, word, value)
@@ -171,8 +173,8 @@ function compareAll(
   return totals
 }
 
-const ATOMICS: Flavour = { waits: false, plain: false, deaths: false }
-const WAITS: Flavour = { waits: true, plain: false, deaths: false }
+const ATOMICS: Flavour = { words: WORDS, waits: false, plain: false, deaths: false }
+const WAITS: Flavour = { words: 2, waits: true, plain: false, deaths: false }
 
 describe(`reduced and exhaustive exploration agree (RINGBOLT_SEED=${SEED})`, () => {
   test('R8: on final states of programs of atomics, in a tenth of the executions', () => {
@@ -207,6 +209,16 @@ describe(`reduced and exhaustive exploration agree (RINGBOLT_SEED=${SEED})`, () 
     expect(totals.compared).toBeGreaterThan(200 * SCALE)
   })
 
+  test('R9: where timeouts may fire and a thread dies', () => {
+    const totals = compareAll(
+      400 * SCALE,
+      (seed) => ({ ...randomProgram(seed, { ...WAITS, deaths: true }), timeoutsMayFire: true }),
+      (seed) => ({ thread: 'a', accesses: seed % 5 }),
+      'everything',
+    )
+    expect(totals.compared).toBeGreaterThan(200 * SCALE)
+  })
+
   test('R9: where a thread dies and others wait for its death', () => {
     const totals = compareAll(
       400 * SCALE,
@@ -220,7 +232,7 @@ describe(`reduced and exhaustive exploration agree (RINGBOLT_SEED=${SEED})`, () 
   test('R8: on whether there is a data race', () => {
     const totals = compareAll(
       400 * SCALE,
-      (seed) => randomProgram(seed, { waits: true, plain: true, deaths: false }),
+      (seed) => randomProgram(seed, { words: WORDS, waits: true, plain: true, deaths: false }),
       () => null,
       'race',
     )

@@ -12,6 +12,7 @@
  */
 import { WatchedMemory } from './direct-memory.ts'
 import {
+  FINDS_ANOTHER_VALUE,
   type Footprint,
   MAY_TIME_OUT,
   NOT_WAITING,
@@ -170,8 +171,9 @@ export class Execution {
         if (this.#isParked(thread)) {
           into.end = into.start
           if (this.#mayTimeOut(operation)) this.#usesList(into, byteOffset, MAY_TIME_OUT)
-        } else if (this.#content.wordAt(byteOffset) === operation.expected) {
-          this.#usesList(into, byteOffset, PARKS)
+        } else {
+          const parks = this.#content.wordAt(byteOffset) === operation.expected
+          this.#usesList(into, byteOffset, parks ? PARKS : FINDS_ANOTHER_VALUE)
         }
         break
       case 'notify':

@@ -3,8 +3,13 @@
  *
  * A footprint is taken in the state in which the access is performed, so it can be precise: a
  * compareExchange that fails only reads, a notify that finds nobody commutes with another such.
- * Precision is sound because what it depends on (the word's value, the list of waiters) is itself
- * changed only by accesses that are dependent with this one.
+ *
+ * That is sound under one condition. Whatever made the footprint the narrower one (the write that made
+ * the compareExchange fail) must itself be dependent with everything that the wider one would be
+ * dependent with; otherwise taking that cause away brings about a dependence that nobody looked for.
+ * A wait that finds another value is the trap: what made it so is a write to the word, which commutes
+ * with a notify, yet without that write the wait would have parked, and its order with the notify would
+ * have decided over a lost wake-up. So it depends on notifies although it never joined the list.
  */
 export const NOT_WAITING = 0
 /** A notify that found nobody. */
@@ -14,6 +19,8 @@ export const NOTIFIES_SOME = 2
 export const PARKS = 3
 /** Leaves the list by timeout, or would have. */
 export const MAY_TIME_OUT = 4
+/** A wait that did not park. */
+export const FINDS_ANOTHER_VALUE = 5
 
 export interface Footprint {
   start: number

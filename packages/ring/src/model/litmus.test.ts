@@ -337,6 +337,25 @@ describe('waiting', () => {
     expect(seen).toEqual(['["ok",1]', '["timed-out",0]'])
   })
 
+  // A wait that found another value was taken to commute with notifies, since it never joined the list
+  // of waiters. Then the order "notify, park, change the value" was never looked at in this program:
+  // the exploration met `a` either parked first, or after the value had changed.
+  test('R8: a notify that comes before the wait is found, although the value changes later', () => {
+    const { kind, message } = violationOf({
+      memoryBytes: 8,
+      threads: {
+        a: ({ memory }) => memory.wait(READY, 0, Infinity),
+        b({ memory }) {
+          memory.load(EPOCH)
+          memory.add(READY, 1)
+        },
+        c: ({ memory }) => memory.notify(READY, Infinity),
+      },
+    })
+    expect(kind).toBe('deadlock')
+    expect(message).toContain('a is parked in wait(word 0, while 0), which holds 1')
+  })
+
   test('R8: first come, first woken', () => {
     const program: Program<Values> = {
       memoryBytes: 4,
