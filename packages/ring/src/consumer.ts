@@ -237,7 +237,9 @@ export class RingConsumer {
   #canProceed(): boolean {
     if (this.#committed !== this.#flush) return true
     if (this.#memory.load(WORD_DEATHS) !== this.#deathsSeen) return true
-    return this.#memory.load(this.ring.headerWord(this.#committed)) !== 0
+    if (this.#memory.load(this.ring.headerWord(this.#committed)) !== 0) return true
+    // A living producer whose claim stood in the way may have moved on before the doorbell was armed.
+    return this.#deadHolding > 0 && this.#deadUnitsAt(this.#committed) > 0
   }
 
   #publishFold(committed: number): void {
@@ -269,8 +271,7 @@ export class RingConsumer {
     if (deaths === this.#deathsSeen && this.#deadHolding === 0) return false
     this.#deathsSeen = deaths
     this.#deadHolding = freeDeadSlots(this.ring, at)
-    if (this.#deadHolding === 0 || this.#memory.load(WORD_TAIL) === at) return false
-    const units = deadRangeUnits(this.ring, at)
+    const units = this.#deadHolding === 0 ? 0 : this.#deadUnitsAt(at)
     // It may have published just before it died, after the header was looked at.
     if (units === 0 || this.#memory.load(this.ring.headerWord(at)) !== 0) return units !== 0
     this.#zeroUnits(at, units)
@@ -278,6 +279,11 @@ export class RingConsumer {
     const lengthBytes = units * UNIT_BYTES - FRAME_HEADER_BYTES
     this.#memory.store(this.ring.headerWord(at), FRAME_ABORTED | lengthBytes)
     return true
+  }
+
+  /** Length of a dead producer's range at the end of the prefix; 0 when there is none to close. */
+  #deadUnitsAt(at: number): number {
+    return this.#memory.load(WORD_TAIL) === at ? 0 : deadRangeUnits(this.ring, at)
   }
 
   #zeroUnits(at: number, units: number): void {

@@ -16,8 +16,8 @@ export {
   FRAME_LENGTH_MASK,
   frameBytes,
 } from './layout.ts'
-export { RingProducer, type Ticket } from './producer.ts'
-export { Ring, type RingAddress, type RingSizes } from './ring.ts'
+export { RingProducer, type Ticket, takeSlot } from './producer.ts'
+export { assertRingSizes, Ring, type RingAddress, type RingSizes } from './ring.ts'
 export {
   NoSlotError,
   RecordTooLargeError,

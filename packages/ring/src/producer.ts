@@ -76,13 +76,13 @@ export class RingProducer {
   #detached = false
   readonly #queue: AppendQueue
 
-  /** Takes a free slot in the name of a thread, so that the thread's death can be told. */
-  constructor(ring: Ring, threadId: number, environment: RingEnvironment) {
+  /** @param slotIndex a slot of one's own, from `takeSlot` */
+  constructor(ring: Ring, slotIndex: number, environment: RingEnvironment) {
     this.ring = ring
     this.#memory = ring.memory
     this.#environment = environment
-    this.slotIndex = takeSlot(ring, threadId)
-    this.#slot = slotWord(this.slotIndex)
+    this.slotIndex = slotIndex
+    this.#slot = slotWord(slotIndex)
     this.#claimUnits = ring.memory.load(this.#slot + SLOT_UNITS)
     this.#queue = new AppendQueue(this, ring, environment)
   }
@@ -270,7 +270,11 @@ export class RingProducer {
   }
 }
 
-function takeSlot(ring: Ring, threadId: number): number {
+/**
+ * Takes a free slot in the name of a thread, so that the thread's death can be told.
+ * @throws NoSlotError when all are taken
+ */
+export function takeSlot(ring: Ring, threadId: number): number {
   for (let slot = 0; slot < ring.slotCount; slot++) {
     const word = slotWord(slot) + SLOT_OWNER
     if (ring.memory.compareExchange(word, OWNER_NONE, threadId + 1) === OWNER_NONE) return slot

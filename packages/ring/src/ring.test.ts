@@ -18,6 +18,7 @@ import {
   RingNotDrainedError,
   RingPoisonedError,
   RingProducer,
+  takeSlot,
   threadEnvironment,
 } from './index.ts'
 import { framesOf, payload, recordsOf } from './testing/records.ts'
@@ -341,7 +342,7 @@ describe('a dead producer', () => {
     const ring = new Ring(new AtomicsMemory(buffer))
     const dead = Array.from(
       { length: count },
-      () => new RingProducer(ring, deadThread, threadEnvironment),
+      () => new RingProducer(ring, takeSlot(ring, deadThread), threadEnvironment),
     )
     return { buffer, dead }
   }

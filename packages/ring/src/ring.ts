@@ -60,7 +60,8 @@ export interface RingSizes {
 
 const HALF_CIRCLE_UNITS = 2 ** 31
 
-function assertSizes({ capacityBytes, slotCount }: RingSizes): void {
+/** @throws RangeError for sizes out of bounds */
+export function assertRingSizes({ capacityBytes, slotCount }: RingSizes): void {
   const powerOfTwo = Number.isInteger(capacityBytes) && Math.log2(capacityBytes) % 1 === 0
   if (!powerOfTwo || capacityBytes < CAPACITY_BYTES_MIN || capacityBytes > CAPACITY_BYTES_MAX) {
     throw new RangeError(
@@ -74,7 +75,7 @@ function assertSizes({ capacityBytes, slotCount }: RingSizes): void {
 
 /** Bytes of shared memory that a ring of these sizes takes. */
 export function ringMemoryBytes(sizes: RingSizes): number {
-  assertSizes(sizes)
+  assertRingSizes(sizes)
   return dataByteOffset(sizes.slotCount) + sizes.capacityBytes
 }
 
@@ -192,7 +193,9 @@ export class Ring {
     if (producers > 0) {
       // Publishes the dead marks to the consumer, which compares this count with the one it saw last.
       this.memory.add(WORD_DEATHS, 1)
-      this.ringDoorbell()
+      // Whatever the word says: the dead one may have cleared it and not lived to notify.
+      this.memory.store(WORD_DOORBELL, 0)
+      this.memory.notify(WORD_DOORBELL, 1)
     }
     return producers
   }

@@ -1,7 +1,7 @@
 /** The ring as a thread uses it: real shared memory, the thread's clock, event loop and id. */
 import { RingConsumer } from './consumer.ts'
 import { currentThreadId, threadEnvironment } from './environment.ts'
-import { RingProducer } from './producer.ts'
+import { RingProducer, takeSlot } from './producer.ts'
 import { formatRing, Ring, type RingSizes, ringMemoryBytes } from './ring.ts'
 import { AtomicsMemory } from './shared-memory.ts'
 
@@ -30,7 +30,8 @@ export function openRing(buffer: SharedArrayBuffer): Ring {
 
 /** @throws NoSlotError when all producer slots are taken */
 export function attachProducer(buffer: SharedArrayBuffer): RingProducer {
-  return new RingProducer(openRing(buffer), currentThreadId, threadEnvironment)
+  const ring = openRing(buffer)
+  return new RingProducer(ring, takeSlot(ring, currentThreadId), threadEnvironment)
 }
 
 /** @throws NoSlotError when the ring has a consumer */

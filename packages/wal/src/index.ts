@@ -31,3 +31,13 @@ export {
 } from './segmented-log.ts'
 export type { SegmentedLogOptions, SyncPolicy } from './segmented-log-options.ts'
 export type { LogGroup, LogRecord } from './segmented-log-reader.ts'
+export { type AcknowledgedBy, LogClient } from './log-client.ts'
+export {
+  attachLog,
+  type Log,
+  type LogHandle,
+  type LogLock,
+  type LogOptions,
+  openLog,
+  type SharedLogStats,
+} from './shared-log.ts'

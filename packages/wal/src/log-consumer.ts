@@ -1,0 +1,138 @@
+/**
+ * The log's side of the ring: drains, writes a group, frees, syncs, acknowledges. One thread: the
+ * log's. No clock, file or thread of its own; the same code runs in `log-thread.ts` and in tests that
+ * call `step` by hand.
+ *
+ *   fold ─► write group (views of the ring, no copy) ─► free ─► sync ─► advance marks, wake
+ *
+ * Groups form by themselves: whatever was published during the last sync is the next group.
+ *
+ * Invariants
+ *  C1 The ring is freed only after its bytes were written; acknowledged only after the sync that the
+ *     policy asks for has returned.
+ *  C2 A failed write or sync poisons the ring with its cause before anything else happens: waiting
+ *     and later appends get it, no mark moves any more.
+ */
+import { poisonRing, type RingConsumer } from '@ringbolt/ring'
+import type { Watermarks } from './watermarks.ts'
+
+/** What the consumer needs of the log. */
+export interface GroupSink {
+  readonly endLsn: number
+  readonly durableLsn: number
+  readonly groupBodyBytesMax: number
+  /** Set once a write or sync has failed. */
+  readonly poisoned: unknown
+  writeGroup(runs: readonly Uint8Array[], recordCount: number, abortedCount: number): unknown
+  sync(): void
+}
+
+/** When a group is synced. */
+export type FlushPolicy =
+  /** Each group at once: the next one forms meanwhile. */
+  | { readonly kind: 'each' }
+  /** At the latest `maxWaitMs` after the first record that is not synced, or when somebody waits. */
+  | { readonly kind: 'group'; readonly maxWaitMs: number }
+  /** Only when somebody asks. */
+  | { readonly kind: 'manual' }
+
+export class LogConsumer {
+  readonly #consumer: RingConsumer
+  readonly #log: GroupSink
+  readonly #watermarks: Watermarks
+  readonly #flush: FlushPolicy
+  readonly #nowMs: () => number
+  #unsyncedSinceMs: number | undefined
+  /** Everything before it is to be synced as soon as it is written: somebody waits for it. */
+  #syncTarget: number | undefined
+
+  constructor(
+    consumer: RingConsumer,
+    log: GroupSink,
+    watermarks: Watermarks,
+    flush: FlushPolicy,
+    nowMs: () => number,
+  ) {
+    this.#consumer = consumer
+    this.#log = log
+    this.#watermarks = watermarks
+    this.#flush = flush
+    this.#nowMs = nowMs
+  }
+
+  /** One group at the most. Returns whether there was anything to do. */
+  step(): boolean {
+    try {
+      // The asker's record was reserved before it asked, so it lies before the tail.
+      if (this.#watermarks.takeSyncWanted()) this.#syncTarget = this.#consumer.ring.tailAddress
+      const wrote = this.#writeGroup()
+      const syncs = this.#syncIsDue()
+      if (syncs) this.#sync()
+      if (wrote || syncs) this.#watermarks.advance(this.#log.endLsn, this.#log.durableLsn)
+      return wrote || syncs
+    } catch (error) {
+      this.fail(error)
+      throw error
+    }
+  }
+
+  /** Milliseconds until a sync is due by itself; Infinity when none is. */
+  get syncDueInMs(): number {
+    if (this.#flush.kind !== 'group' || this.#unsyncedSinceMs === undefined) {
+      return Number.POSITIVE_INFINITY
+    }
+    return Math.max(0, this.#unsyncedSinceMs + this.#flush.maxWaitMs - this.#nowMs())
+  }
+
+  /** Drains what is published and syncs it. */
+  drainAndSync(): void {
+    while (this.step());
+    try {
+      this.#sync()
+    } catch (error) {
+      this.fail(error)
+      throw error
+    }
+    this.#watermarks.advance(this.#log.endLsn, this.#log.durableLsn)
+  }
+
+  /** Any other change of the log; a failure poisons like one of a write. */
+  truncateBefore(change: () => unknown): void {
+    try {
+      change()
+    } catch (error) {
+      if (this.#log.poisoned !== undefined) this.fail(error)
+      throw error
+    }
+  }
+
+  /** Poisons the ring; whoever waits gets the cause. */
+  fail(cause: unknown): void {
+    poisonRing(this.#consumer.ring, cause)
+    this.#watermarks.wakeAll()
+  }
+
+  #writeGroup(): boolean {
+    if (this.#consumer.fold(this.#log.groupBodyBytesMax) === 0) return false
+    const runs: Uint8Array[] = []
+    this.#consumer.readCommitted((run) => runs.push(run))
+    this.#log.writeGroup(runs, this.#consumer.drainableRecords, this.#consumer.drainableAborts)
+    this.#consumer.free()
+    this.#unsyncedSinceMs ??= this.#flush.kind === 'group' ? this.#nowMs() : 0
+    return true
+  }
+
+  #syncIsDue(): boolean {
+    if (this.#syncTarget !== undefined && this.#log.endLsn >= this.#syncTarget) return true
+    if (this.#unsyncedSinceMs === undefined || this.#flush.kind === 'manual') return false
+    return this.#flush.kind === 'each' || this.syncDueInMs === 0
+  }
+
+  #sync(): void {
+    this.#log.sync()
+    this.#unsyncedSinceMs = undefined
+    if (this.#syncTarget !== undefined && this.#log.durableLsn >= this.#syncTarget) {
+      this.#syncTarget = undefined
+    }
+  }
+}
