@@ -46,8 +46,6 @@ const NODES_MAX = 200_000
 export class ThreadHistory {
   readonly name: string
   readonly root: HistoryNode
-  /** Runs of the thread's function, for the curious. */
-  runs = 0
   readonly #replayer: Replayer
   readonly #body: (context: ThreadContext) => unknown
   #nodeCount = 1
@@ -84,7 +82,6 @@ export class ThreadHistory {
   }
 
   #expand(node: HistoryNode): void {
-    this.runs++
     const replayer = this.#replayer
     replayer.begin(node)
     let end: ThreadEnd

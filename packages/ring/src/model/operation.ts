@@ -38,14 +38,14 @@ export function waitResultOf(result: number): WaitResult {
   return name
 }
 
-export function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
   if (a === null || b === null) return a === b
   if (a.length !== b.length) return false
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
   return true
 }
 
-/** `source` may still belong to the thread; it is compared, not kept. */
+/** `asked.bytes` may still belong to the thread: compared, not kept. */
 export function sameOperation(logged: Operation, asked: Operation): boolean {
   return (
     logged.kind === asked.kind &&
