@@ -45,7 +45,7 @@ export interface Finding {
 /** How an execution ended. */
 export type Ending = Finding | 'finished' | 'discarded'
 
-export const STEPS_MAX_DEFAULT = 1_000
+const STEPS_MAX_DEFAULT = 1_000
 
 export class Execution {
   readonly program: AnyProgram

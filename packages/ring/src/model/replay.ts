@@ -57,7 +57,7 @@ export function replayAny(program: AnyProgram, schedule: string): Replay {
   }
 }
 
-export function describeFinding({ kind, message }: Finding): string {
+function describeFinding({ kind, message }: Finding): string {
   return `${kind}: ${message}`
 }
 
