@@ -1,0 +1,261 @@
+/**
+ * A pool of Piscina workers that append to one log, some of which are killed and replaced.
+ *
+ * Each worker runs one incarnation: a task that lasts until the load is stopped. A killed one is
+ * replaced by a new incarnation in a new thread; one that fails by itself is not, and its error is
+ * kept. All calls come from the thread that opened the log.
+ */
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { Worker } from 'node:worker_threads'
+import type { Log } from '@ringbolt/wal'
+import { createLogPool } from '@ringbolt/workers'
+import type { AppendTask } from './append-task.ts'
+import { ControlRegion } from './control-region.ts'
+import { WorkerFailedError } from './errors.ts'
+import type { Random } from './random.ts'
+import type { WorkloadSpec } from './workload.ts'
+
+export const KILL_KINDS = ['terminate', 'abort', 'memory'] as const
+/** `terminate()` of the thread, an AbortSignal of the pool's task, or running out of memory. */
+export type KillKind = (typeof KILL_KINDS)[number]
+
+export interface LoadSpec {
+  readonly workload: WorkloadSpec
+  readonly workers: number
+  readonly inFlightMax: number
+  readonly blocking: boolean
+  /** The incarnations are numbered from here, up to `incarnationEnd`: each kill takes one. */
+  readonly incarnationFirst: number
+  readonly incarnationEnd: number
+  readonly sideFilePath: string | undefined
+}
+
+export interface Kill {
+  readonly kind: KillKind
+  readonly incarnation: number
+  /** When, since the load was started. */
+  readonly atMs: number
+  /** From the kill to the thread's `exit` event, which tells the log. */
+  readonly detectedMs: number
+  /** From the `exit` event to the next acknowledgement of a survivor. */
+  readonly progressMs: number
+  /** The longest time without any acknowledgement, from the kill to that progress. */
+  readonly silenceMs: number
+}
+
+interface Lane {
+  incarnation: number
+  abort: AbortController
+  /** Being killed: its end is no failure. */
+  dying: boolean
+  readonly latencyUs: RecordableHistogram
+}
+
+const HEAP_MAX_MB = 32
+const YOUNG_MAX_MB = 8
+const POLL_MS = 1
+
+export class Load {
+  readonly control: ControlRegion
+  /** Workers that failed by themselves. */
+  readonly failures: WorkerFailedError[] = []
+  readonly #spec: LoadSpec
+  readonly #pool: ReturnType<typeof createLogPool>
+  readonly #lanes: Lane[] = []
+  readonly #ends: Promise<void>[] = []
+  readonly #startedMs: number
+  #nextIncarnation: number
+
+  constructor(log: Log, spec: LoadSpec) {
+    this.#spec = spec
+    this.#nextIncarnation = spec.incarnationFirst
+    this.control = ControlRegion.create(spec.incarnationEnd)
+    this.#pool = createLogPool(log, {
+      filename: new URL('./append-task.js', import.meta.url).href,
+      minThreads: spec.workers,
+      maxThreads: spec.workers,
+      resourceLimits: {
+        maxOldGenerationSizeMb: HEAP_MAX_MB,
+        maxYoungGenerationSizeMb: YOUNG_MAX_MB,
+      },
+    })
+    this.#startedMs = performance.now()
+    for (let at = 0; at < spec.workers; at++) {
+      const lane: Lane = {
+        incarnation: 0,
+        abort: new AbortController(),
+        dying: false,
+        latencyUs: createHistogram(),
+      }
+      this.#lanes.push(lane)
+      this.#start(lane)
+    }
+  }
+
+  get acknowledged(): number {
+    return this.control.acknowledgedTotal(this.#spec.incarnationFirst, this.#nextIncarnation)
+  }
+
+  /** Acknowledgement latencies of all workers, dead ones included, in microseconds. */
+  latencyUs(): RecordableHistogram {
+    const merged = createHistogram()
+    for (const { latencyUs } of this.#lanes) if (latencyUs.count > 0) merged.add(latencyUs)
+    return merged
+  }
+
+  /** Resolves once every worker has had something acknowledged. */
+  async started(): Promise<void> {
+    while (this.failures.length === 0 && this.#running().length < this.#lanes.length) await tick()
+  }
+
+  /**
+   * Ends one worker while it appends, and replaces it. Resolves once another has made progress.
+   * `undefined` when the load is stopped or fails meanwhile.
+   */
+  async kill(kind: KillKind, random: Random): Promise<Kill | undefined> {
+    const lane = await this.#victim(random)
+    if (lane === undefined) return undefined
+    const { incarnation } = lane
+    const worker = this.#threadOf(incarnation)
+    if (worker === undefined) throw new Error(`incarnation ${incarnation} has no thread`)
+    lane.dying = true
+    const silence = new SilenceMeter(() => this.#acknowledgedBesides(incarnation))
+    let exitedMs: number | undefined
+    worker.once('exit', () => {
+      exitedMs = performance.now()
+    })
+    const startedMs = performance.now()
+    this.#end(kind, lane, worker)
+    let atExit: number | undefined
+    for (;;) {
+      await tick()
+      silence.look()
+      if (this.failures.length > 0 || this.control.stopped) return undefined
+      if (exitedMs === undefined) continue
+      atExit ??= this.#acknowledgedBesides(incarnation)
+      if (this.#acknowledgedBesides(incarnation) > atExit) break
+    }
+    return {
+      kind,
+      incarnation,
+      atMs: startedMs - this.#startedMs,
+      detectedMs: exitedMs - startedMs,
+      progressMs: performance.now() - exitedMs,
+      silenceMs: silence.longestMs,
+    }
+  }
+
+  /** Lets all workers finish what is in flight, and ends them. */
+  async stop(): Promise<void> {
+    this.control.stop()
+    // A task that replaces a killed one is added while the others end.
+    for (const ended of this.#ends) await ended
+    await this.#pool.close()
+  }
+
+  /** Ends all workers where they stand: for a run that has failed and may never finish. */
+  async abandon(): Promise<void> {
+    this.control.stop()
+    for (const lane of this.#lanes) lane.dying = true
+    await this.#pool.destroy()
+  }
+
+  #start(lane: Lane): void {
+    const incarnation = this.#nextIncarnation++
+    if (incarnation >= this.#spec.incarnationEnd) {
+      throw new RangeError(`incarnation ${incarnation}: there were to be ${incarnation}`)
+    }
+    lane.incarnation = incarnation
+    lane.abort = new AbortController()
+    lane.dying = false
+    const task: AppendTask = {
+      incarnation,
+      control: this.control.buffer,
+      workload: this.#spec.workload,
+      inFlightMax: this.#spec.inFlightMax,
+      blocking: this.#spec.blocking,
+      sideFilePath: this.#spec.sideFilePath,
+      latencyUs: lane.latencyUs,
+    }
+    const ended = this.#pool.run(task, { signal: lane.abort.signal }).then(
+      () => undefined,
+      (error: unknown) => {
+        if (!lane.dying) this.failures.push(new WorkerFailedError(incarnation, error))
+        else if (!this.control.stopped) this.#start(lane)
+      },
+    )
+    this.#ends.push(ended)
+  }
+
+  #end(kind: KillKind, lane: Lane, worker: Worker): void {
+    switch (kind) {
+      case 'terminate':
+        void worker.terminate()
+        break
+      case 'abort':
+        lane.abort.abort()
+        break
+      case 'memory':
+        this.control.orderExhaustion(lane.incarnation)
+        break
+    }
+  }
+
+  /** A worker that appends and is not being killed; waits for one. */
+  async #victim(random: Random): Promise<Lane | undefined> {
+    for (;;) {
+      if (this.control.stopped || this.failures.length > 0) return undefined
+      const lanes = this.#running()
+      // Another must survive, to show progress.
+      if (lanes.length > 1 || this.#lanes.length === 1) return random.pick(lanes)
+      await tick()
+    }
+  }
+
+  #running(): Lane[] {
+    return this.#lanes.filter(
+      ({ dying, incarnation }) => !dying && this.control.acknowledgedOf(incarnation) > 0,
+    )
+  }
+
+  #threadOf(incarnation: number): Worker | undefined {
+    const threadId = this.control.threadOf(incarnation)
+    return this.#pool.threads.find((worker) => worker.threadId === threadId)
+  }
+
+  #acknowledgedBesides(incarnation: number): number {
+    return this.acknowledged - this.control.acknowledgedOf(incarnation)
+  }
+}
+
+/** How long a count stood still, at the longest. */
+export class SilenceMeter {
+  readonly #count: () => number
+  #last: number
+  #changedMs: number
+  longestMs = 0
+
+  constructor(count: () => number) {
+    this.#count = count
+    this.#last = count()
+    this.#changedMs = performance.now()
+  }
+
+  /** Returns for how long it has stood still by now. */
+  look(): number {
+    const nowMs = performance.now()
+    const silentMs = nowMs - this.#changedMs
+    this.longestMs = Math.max(this.longestMs, silentMs)
+    const count = this.#count()
+    if (count !== this.#last) {
+      this.#last = count
+      this.#changedMs = nowMs
+      return 0
+    }
+    return silentMs
+  }
+}
+
+function tick(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, POLL_MS))
+}

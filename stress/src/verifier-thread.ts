@@ -1,0 +1,85 @@
+/**
+ * The oracle's thread: reads the log's folder as any later reader would, read-only, while the log is
+ * appended to. Composition root of that thread.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import {
+  errorToPlain,
+  FRAME_HEADER_BYTES,
+  FRAME_LENGTH_MASK,
+  frameBytes,
+  type PlainError,
+} from '@ringbolt/ring'
+import { FileStore, type LogGroup, lsnOf, SegmentedLog } from '@ringbolt/wal'
+import { Oracle, type OracleResult } from './oracle.ts'
+import { Workload, type WorkloadSpec } from './workload.ts'
+
+export interface VerifierWork {
+  readonly logFolder: string
+  readonly workload: WorkloadSpec
+  readonly incarnations: number
+}
+
+export type VerifierRequest =
+  | { readonly op: 'read' }
+  | {
+      readonly op: 'finish'
+      readonly acknowledged: readonly number[]
+      readonly inFlightMax: number
+    }
+
+/** How far the oracle has come. */
+export interface Verified {
+  /** Everything before it was read and is as it must be, as far as can be told by now. */
+  readonly lsn: number
+  readonly records: number
+  readonly aborted: number
+  readonly findingCount: number
+}
+
+export type VerifierReply =
+  | { readonly kind: 'read'; readonly verified: Verified }
+  | { readonly kind: 'finished'; readonly result: OracleResult }
+  | { readonly kind: 'failed'; readonly error: PlainError }
+
+const work: VerifierWork = workerData
+const oracle = new Oracle(new Workload(work.workload), work.incarnations)
+let nextLsn = 0
+let aborted = 0
+
+/** Reads on from where the last call ended to where the log ends now. */
+function readOn(): Verified {
+  const store = new FileStore(work.logFolder, { readOnly: true })
+  const log = SegmentedLog.open(store, { readOnly: true })
+  try {
+    log.replay(acceptGroup, lsnOf(nextLsn))
+  } finally {
+    log.close()
+  }
+  return { lsn: nextLsn, records: oracle.records, aborted, findingCount: oracle.findingCount }
+}
+
+function acceptGroup({ firstLsn, body }: LogGroup): void {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+  let at = Math.max(0, nextLsn - firstLsn)
+  while (at < body.length) {
+    const header = view.getInt32(at, true)
+    const length = header & FRAME_LENGTH_MASK
+    const start = at + FRAME_HEADER_BYTES
+    if (header > 0) oracle.accept(firstLsn + at, body.subarray(start, start + length))
+    else aborted++
+    at += frameBytes(length)
+  }
+  nextLsn = firstLsn + at
+}
+
+function answer(request: VerifierRequest): VerifierReply {
+  try {
+    if (request.op === 'read') return { kind: 'read', verified: readOn() }
+    return { kind: 'finished', result: oracle.finish(request.acknowledged, request.inFlightMax) }
+  } catch (error) {
+    return { kind: 'failed', error: errorToPlain(error) }
+  }
+}
+
+parentPort?.on('message', (request: VerifierRequest) => parentPort?.postMessage(answer(request)))
