@@ -30,16 +30,25 @@ export function frameBytesOf(recordLengthBytes: number): number {
         FRAME_ALIGNMENT_BYTES
 }
 
+/** Writes the header of a record's frame. Returns the offset just past it. */
+export function writeFrameHeader(
+  target: Uint8Array,
+  byteOffset: number,
+  recordLengthBytes: number,
+): number {
+  target[byteOffset] = recordLengthBytes
+  target[byteOffset + 1] = recordLengthBytes >>> 8
+  target[byteOffset + 2] = recordLengthBytes >>> 16
+  target[byteOffset + 3] = recordLengthBytes >>> 24
+  return byteOffset + FRAME_HEADER_BYTES
+}
+
 /** Writes a whole frame, padding included. Returns the offset just past it. */
 export function writeFrame(target: Uint8Array, byteOffset: number, record: Uint8Array): number {
   const end = byteOffset + frameBytesOf(record.length)
-  const length = record.length
-  target[byteOffset] = length
-  target[byteOffset + 1] = length >>> 8
-  target[byteOffset + 2] = length >>> 16
-  target[byteOffset + 3] = length >>> 24
-  target.set(record, byteOffset + FRAME_HEADER_BYTES)
-  for (let at = byteOffset + FRAME_HEADER_BYTES + length; at < end; at++) target[at] = 0
+  const start = writeFrameHeader(target, byteOffset, record.length)
+  target.set(record, start)
+  for (let at = start + record.length; at < end; at++) target[at] = 0
   return end
 }
 

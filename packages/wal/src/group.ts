@@ -58,7 +58,8 @@ export interface GroupHeader {
   readonly firstLsn: number
   /** The last epoch known synced when this one was written. */
   readonly durableEpoch: number
-  readonly logId: Uint8Array
+  /** The log's id when it is another than the one asked for; undefined when it is that one. */
+  readonly foreignId: string | undefined
   readonly bodyBytes: number
   readonly recordCount: number
   readonly abortedCount: number
@@ -152,8 +153,13 @@ export type GroupHeaderRead =
 /**
  * @param bytes at least a header's
  * @param remainingBytes from the header's first byte to the end of the file: bounds the group
+ * @param logId the log that it should be of
  */
-export function decodeGroupHeader(bytes: Uint8Array, remainingBytes: number): GroupHeaderRead {
+export function decodeGroupHeader(
+  bytes: Uint8Array,
+  remainingBytes: number,
+  logId: Uint8Array,
+): GroupHeaderRead {
   const view = viewOf(bytes)
   const magic = view.getUint32(GROUP_MAGIC_OFFSET, true)
   if (magic !== GROUP_MAGIC) return refused('group magic', hex(GROUP_MAGIC), hex(magic))
@@ -175,11 +181,7 @@ export function decodeGroupHeader(bytes: Uint8Array, remainingBytes: number): Gr
     firstSequence: readU64(view, GROUP_FIRST_SEQUENCE_OFFSET),
     firstLsn: readU64(view, GROUP_FIRST_LSN_OFFSET),
     durableEpoch: readU64(view, GROUP_DURABLE_EPOCH_OFFSET),
-    logId: Uint8Array.prototype.slice.call(
-      bytes,
-      GROUP_LOG_ID_OFFSET,
-      GROUP_LOG_ID_OFFSET + LOG_ID_BYTES,
-    ),
+    foreignId: foreignId(bytes, logId),
     bodyBytes: view.getUint32(GROUP_BODY_BYTES_OFFSET, true),
     recordCount: view.getUint32(GROUP_RECORD_COUNT_OFFSET, true),
     abortedCount: view.getUint32(GROUP_ABORTED_COUNT_OFFSET, true),
@@ -195,10 +197,9 @@ export function decodeGroupHeader(bytes: Uint8Array, remainingBytes: number): Gr
 /** Bounds that keep every later computation safe, whoever wrote the checksum. */
 function headerOutOfBounds(header: GroupHeader, remainingBytes: number): Mismatch | undefined {
   const { epoch, firstSequence, firstLsn, durableEpoch, bodyBytes, laneCount } = header
-  for (const [what, value] of Object.entries({ epoch, firstSequence, firstLsn, durableEpoch })) {
-    if (!Number.isSafeInteger(value)) {
-      return { what: `group ${what}`, expected: 'at most 2^53-1', actual: value }
-    }
+  const largest = Math.max(epoch, firstSequence, firstLsn, durableEpoch)
+  if (!Number.isSafeInteger(largest)) {
+    return { what: 'group numbers', expected: 'at most 2^53-1', actual: largest }
   }
   if (laneCount < 1 || laneCount > LANE_COUNT_MAX) {
     return { what: 'lane count', expected: `from 1 to ${LANE_COUNT_MAX}`, actual: laneCount }
@@ -222,7 +223,10 @@ function headerOutOfBounds(header: GroupHeader, remainingBytes: number): Mismatc
   return undefined
 }
 
-/** Checks a certificate against its header and body. */
+/** What a certificate says, and what it should say, check by check. */
+type CertificateCheck = readonly [what: string, expected: number, actual: number]
+
+/** Checks a certificate against its header and body, and the body's frames. */
 export function checkCertificate(
   certificate: Uint8Array,
   header: GroupHeader,
@@ -231,58 +235,66 @@ export function checkCertificate(
 ): Mismatch | undefined {
   const view = viewOf(certificate)
   const { laneCount } = header
-  const fields: readonly [string, number, number][] = [
+  const checksumOffset = certificateChecksumOffset(laneCount)
+  const checksum = crc32c(certificate.subarray(0, checksumOffset))
+  const bodyChecksum = crc32c(body)
+  // The sound case without a list of checks: it is as frequent as groups are.
+  const sound =
+    view.getUint32(checksumOffset, true) === checksum &&
+    view.getUint32(CERTIFICATE_BODY_CHECKSUM_OFFSET, true) === bodyChecksum &&
+    view.getUint32(CERTIFICATE_HEADER_CHECKSUM_OFFSET, true) === headerChecksum &&
+    view.getUint32(CERTIFICATE_MAGIC_OFFSET, true) === CERTIFICATE_MAGIC &&
+    view.getUint16(CERTIFICATE_VERSION_OFFSET, true) === LOG_FORMAT_VERSION &&
+    (view.getUint16(CERTIFICATE_FLAGS_OFFSET, true) & ~CERTIFICATE_FLAGS_KNOWN) === 0 &&
+    readU64(view, CERTIFICATE_EPOCH_OFFSET) === header.epoch &&
+    readU64(view, CERTIFICATE_FIRST_SEQUENCE_OFFSET) === header.firstSequence &&
+    readU64(view, CERTIFICATE_END_SEQUENCE_OFFSET) === header.firstSequence + header.recordCount &&
+    view.getUint32(CERTIFICATE_BODY_BYTES_OFFSET, true) === header.bodyBytes &&
+    view.getUint32(CERTIFICATE_ABORTED_COUNT_OFFSET, true) === header.abortedCount &&
+    view.getUint32(CERTIFICATE_LANE_COUNT_OFFSET, true) === laneCount &&
+    sumOfLanes(view, laneCount) === header.recordCount
+  if (sound) return checkFrames(body, header.recordCount, header.abortedCount)
+  return firstMismatch([
     ['certificate magic', CERTIFICATE_MAGIC, view.getUint32(CERTIFICATE_MAGIC_OFFSET, true)],
-    [
-      'certificate checksum',
-      view.getUint32(certificateChecksumOffset(laneCount), true),
-      crc32c(certificate.subarray(0, certificateChecksumOffset(laneCount))),
-    ],
-    ['certificate version', LOG_FORMAT_VERSION, view.getUint16(CERTIFICATE_VERSION_OFFSET, true)],
-    [
-      'certificate flags',
-      0,
-      view.getUint16(CERTIFICATE_FLAGS_OFFSET, true) & ~CERTIFICATE_FLAGS_KNOWN,
-    ],
-    ['certificate epoch', header.epoch, readU64(view, CERTIFICATE_EPOCH_OFFSET)],
-    [
-      'certificate first sequence',
-      header.firstSequence,
-      readU64(view, CERTIFICATE_FIRST_SEQUENCE_OFFSET),
-    ],
-    [
-      'certificate end sequence',
-      header.firstSequence + header.recordCount,
-      readU64(view, CERTIFICATE_END_SEQUENCE_OFFSET),
-    ],
-    [
-      'certificate body bytes',
-      header.bodyBytes,
-      view.getUint32(CERTIFICATE_BODY_BYTES_OFFSET, true),
-    ],
-    [
-      'certificate aborted count',
-      header.abortedCount,
-      view.getUint32(CERTIFICATE_ABORTED_COUNT_OFFSET, true),
-    ],
-    ['certificate lane count', laneCount, view.getUint32(CERTIFICATE_LANE_COUNT_OFFSET, true)],
-    [
-      'certificate header checksum',
-      headerChecksum,
-      view.getUint32(CERTIFICATE_HEADER_CHECKSUM_OFFSET, true),
-    ],
-    ['certificate lane records', header.recordCount, sumOfLanes(view, laneCount)],
-    ['body checksum', view.getUint32(CERTIFICATE_BODY_CHECKSUM_OFFSET, true), crc32c(body)],
+    ['certificate checksum', view.getUint32(checksumOffset, true), checksum],
+    ...fieldChecks(view, header, headerChecksum),
+    ['body checksum', view.getUint32(CERTIFICATE_BODY_CHECKSUM_OFFSET, true), bodyChecksum],
+  ])
+}
+
+function fieldChecks(
+  view: DataView,
+  header: GroupHeader,
+  headerChecksum: number,
+): CertificateCheck[] {
+  const { epoch, firstSequence, recordCount, bodyBytes, abortedCount, laneCount } = header
+  const u16 = (offset: number): number => view.getUint16(offset, true)
+  const u32 = (offset: number): number => view.getUint32(offset, true)
+  const unknownFlags = u16(CERTIFICATE_FLAGS_OFFSET) & ~CERTIFICATE_FLAGS_KNOWN
+  const endSequence = readU64(view, CERTIFICATE_END_SEQUENCE_OFFSET)
+  return [
+    ['certificate version', LOG_FORMAT_VERSION, u16(CERTIFICATE_VERSION_OFFSET)],
+    ['certificate flags', 0, unknownFlags],
+    ['certificate epoch', epoch, readU64(view, CERTIFICATE_EPOCH_OFFSET)],
+    ['certificate first sequence', firstSequence, readU64(view, CERTIFICATE_FIRST_SEQUENCE_OFFSET)],
+    ['certificate end sequence', firstSequence + recordCount, endSequence],
+    ['certificate body bytes', bodyBytes, u32(CERTIFICATE_BODY_BYTES_OFFSET)],
+    ['certificate aborted count', abortedCount, u32(CERTIFICATE_ABORTED_COUNT_OFFSET)],
+    ['certificate lane count', laneCount, u32(CERTIFICATE_LANE_COUNT_OFFSET)],
+    ['certificate header checksum', headerChecksum, u32(CERTIFICATE_HEADER_CHECKSUM_OFFSET)],
+    ['certificate lane records', recordCount, sumOfLanes(view, laneCount)],
   ]
-  for (const [what, expected, actual] of fields) {
-    if (expected !== actual) {
-      const checksum = what.endsWith('checksum') || what.endsWith('magic')
-      return checksum
-        ? { what, expected: hex(expected), actual: hex(actual) }
-        : { what, expected, actual }
-    }
+}
+
+function firstMismatch(checks: readonly CertificateCheck[]): Mismatch | undefined {
+  for (const [what, expected, actual] of checks) {
+    if (expected === actual) continue
+    const bits = what.endsWith('checksum') || what.endsWith('magic')
+    return bits
+      ? { what, expected: hex(expected), actual: hex(actual) }
+      : { what, expected, actual }
   }
-  return checkFrames(body, header.recordCount, header.abortedCount)
+  return undefined
 }
 
 function sumOfLanes(view: DataView, laneCount: number): number {
@@ -305,8 +317,15 @@ export function isFallback(certificate: Uint8Array): boolean {
   )
 }
 
-export function isOurs(header: GroupHeader, logId: Uint8Array): boolean {
-  return Buffer.compare(header.logId, logId) === 0
+/** By a loop: the bytes are few, and a call out of JavaScript would cost more. */
+function foreignId(header: Uint8Array, logId: Uint8Array): string | undefined {
+  for (let at = 0; at < LOG_ID_BYTES; at++) {
+    if (header[GROUP_LOG_ID_OFFSET + at] !== logId[at]) {
+      const end = GROUP_LOG_ID_OFFSET + LOG_ID_BYTES
+      return Buffer.from(header.subarray(GROUP_LOG_ID_OFFSET, end)).toString('hex')
+    }
+  }
+  return undefined
 }
 
 function refused(

@@ -1,3 +1,5 @@
+export { type CommitRecord, decodeCommitRecord, encodeCommitRecord } from './commit-record.ts'
+export { EpochLog, type EpochLogOptions, type LogTimers } from './epoch-log.ts'
 export {
   LogClosedError,
   LogCloseError,
@@ -19,6 +21,7 @@ export {
 } from './errors.ts'
 export { type Fault, FaultStore, type StoreCall } from './fault-store.ts'
 export { FileStore, type FileStoreOptions } from './file-store.ts'
+export { type AcknowledgedBy, LogClient } from './log-client.ts'
 export type { LogFile, LogStore } from './log-store.ts'
 export { type Lsn, lsnOf } from './lsn.ts'
 export { MemoryStore } from './memory-store.ts'
@@ -29,9 +32,9 @@ export {
   type SegmentInfo,
   type WrittenGroup,
 } from './segmented-log.ts'
+export { type AppendPolicy, LogAppender } from './segmented-log-appender.ts'
 export type { SegmentedLogOptions, SyncPolicy } from './segmented-log-options.ts'
 export type { LogGroup, LogRecord } from './segmented-log-reader.ts'
-export { type AcknowledgedBy, LogClient } from './log-client.ts'
 export {
   attachLog,
   type Log,

@@ -120,6 +120,18 @@ export const TERMINATOR_BYTES: number = GROUP_ALIGNMENT_BYTES
 /** A group has a frame at least. */
 export const GROUP_BYTES_MIN: number = groupBytes(FRAME_ALIGNMENT_BYTES, 1)
 
+// ---- commit record: the payload of a frame, for those who log commits -------------------------
+
+export const COMMIT_VERSION = 1
+export const COMMIT_VERSION_OFFSET = 0
+export const COMMIT_FLAGS_OFFSET: number = COMMIT_VERSION_OFFSET + U16
+export const COMMIT_IMAGE_BYTES_OFFSET: number = COMMIT_FLAGS_OFFSET + U16
+export const COMMIT_TRANSACTION_OFFSET: number = COMMIT_IMAGE_BYTES_OFFSET + U32
+export const COMMIT_EPOCH_OFFSET: number = COMMIT_TRANSACTION_OFFSET + U64
+export const COMMIT_FIRST_SEQUENCE_OFFSET: number = COMMIT_EPOCH_OFFSET + U64
+export const COMMIT_LAST_SEQUENCE_OFFSET: number = COMMIT_FIRST_SEQUENCE_OFFSET + U64
+export const COMMIT_IMAGE_OFFSET: number = COMMIT_LAST_SEQUENCE_OFFSET + U64
+
 /** Writes a 64-bit integer without BigInt, which allocates. */
 export function writeU64(target: DataView, byteOffset: number, value: number): void {
   target.setUint32(byteOffset, value % 2 ** 32, true)

@@ -1,7 +1,7 @@
 /** The changes that recovery makes to files. Each leaves a state that recovery handles the same. */
 import type { LogFile, LogStore } from './log-store.ts'
 import type { TailEvidence } from './recovery-tail.ts'
-import { leftName } from './segment.ts'
+import { freeOrdinal, leftName, unfinishedName } from './segment.ts'
 
 const STEP_BYTES = 1024 * 1024
 const ZEROS: Buffer = Buffer.alloc(STEP_BYTES)
@@ -14,10 +14,9 @@ export function zeroTail(
   file: LogFile,
   position: number,
   segmentBytes: number,
-  tail: TailEvidence | undefined,
+  { contentEnd }: TailEvidence,
 ): boolean {
   const fileBytes = file.length()
-  const contentEnd = tail?.contentEnd ?? fileBytes
   const dirty = contentEnd > position
   if (dirty) writeZeros(file, position, contentEnd)
   if (fileBytes < segmentBytes) writeZeros(file, fileBytes, segmentBytes)
@@ -48,9 +47,13 @@ export function rewriteUnproven(file: LogFile, from: number, to: number): boolea
  * @returns that name, certain to survive a crash
  */
 export function putAside(store: LogStore, name: string, how: 'copy' | 'rename'): string {
-  const kept = leftName(name, new Set(store.list()))
+  const names = store.list()
+  const kept = leftName(name, new Set(names))
   if (how === 'copy') {
-    copyFile(store, name, kept)
+    // Under a name that the next open removes, should this be interrupted.
+    const unfinished = unfinishedName(freeOrdinal(names))
+    copyFile(store, name, unfinished)
+    store.rename(unfinished, kept)
   } else {
     store.rename(name, kept)
   }

@@ -6,7 +6,7 @@
  */
 import type { Mismatch } from './errors.ts'
 import { isZero, sequenceAt } from './frame.ts'
-import { type GroupHeader, hex, isOurs } from './group.ts'
+import { type GroupHeader, hex } from './group.ts'
 import { GROUP_BYTES_MIN, SEGMENT_FIRST_GROUP_OFFSET, TERMINATOR_BYTES } from './layout.ts'
 import type { LogFile } from './log-store.ts'
 import { idText, type SegmentHeader } from './segment.ts'
@@ -72,7 +72,7 @@ export interface SegmentScan {
  */
 export function scanSegment(file: LogFile, header: SegmentHeader, lsnLimit: number): SegmentScan {
   const limit = Math.min(file.length(), header.segmentBytes)
-  const reader = new SegmentReader(file, true)
+  const reader = new SegmentReader(file, header.logId, true)
   let link = linkOfHeader(header)
   let position = SEGMENT_FIRST_GROUP_OFFSET
   let groups = 0
@@ -97,21 +97,21 @@ export function scanSegment(file: LogFile, header: SegmentHeader, lsnLimit: numb
     }
     const read = reader.group(position, limit)
     if (!read.ok) {
-      const stale = read.header !== undefined && isStale(read.header, header, link)
+      const stale = read.header !== undefined && isStale(read.header, link)
       end = stale ? { kind: 'end' } : { kind: 'bad', misplaced: false, ...read }
       break
     }
     const { group } = read
     const mismatch = chainMismatch(group.header, header, link)
     if (mismatch !== undefined) {
-      end = isStale(group.header, header, link)
+      end = isStale(group.header, link)
         ? { kind: 'end' }
         : {
             kind: 'bad',
             byteOffset: position,
             mismatch,
             newer: false,
-            misplaced: isOurs(group.header, header.logId),
+            misplaced: group.header.foreignId === undefined,
             header: group.header,
           }
       break
@@ -160,8 +160,8 @@ function cutInsideFrame(group: Group, lsn: number): Omit<ScanEnd & { kind: 'bad'
 }
 
 /** Left by the file's earlier life. */
-function isStale(group: GroupHeader, segment: SegmentHeader, link: ChainLink): boolean {
-  return isOurs(group, segment.logId) && group.epoch < link.epoch
+function isStale(group: GroupHeader, link: ChainLink): boolean {
+  return group.foreignId === undefined && group.epoch < link.epoch
 }
 
 function chainMismatch(
@@ -169,8 +169,8 @@ function chainMismatch(
   segment: SegmentHeader,
   link: ChainLink,
 ): Mismatch | undefined {
-  if (!isOurs(group, segment.logId)) {
-    return { what: 'group log id', expected: idText(segment.logId), actual: idText(group.logId) }
+  if (group.foreignId !== undefined) {
+    return { what: 'group log id', expected: idText(segment.logId), actual: group.foreignId }
   }
   if (group.epoch !== link.epoch) return differs('group epoch', link.epoch, group.epoch)
   if (group.previous !== link.previous) {

@@ -1,5 +1,5 @@
 /** Looks behind the end of the log for what tells a lost tail from damage. Changes nothing. */
-import { decodeGroupHeader, isOurs } from './group.ts'
+import { decodeGroupHeader } from './group.ts'
 import { GROUP_ALIGNMENT_BYTES, GROUP_HEADER_BYTES, GROUP_MAGIC } from './layout.ts'
 import type { LogFile } from './log-store.ts'
 import type { SegmentHeader } from './segment.ts'
@@ -51,8 +51,8 @@ export function scanTail(
       if (at >= TAIL_STEP_BYTES || at % GROUP_ALIGNMENT_BYTES !== 0) continue
       if (filled - at < GROUP_HEADER_BYTES) break
       const head = step.subarray(at, at + GROUP_HEADER_BYTES)
-      const read = decodeGroupHeader(head, Number.POSITIVE_INFINITY)
-      if (!read.ok || !isOurs(read.header, segment.logId) || read.header.epoch < epochDue) continue
+      const read = decodeGroupHeader(head, Number.POSITIVE_INFINITY, segment.logId)
+      if (!read.ok || read.header.foreignId !== undefined || read.header.epoch < epochDue) continue
       groupsSound++
       if (read.header.epoch > epochDue && read.header.durableEpoch > durableEpoch) {
         durableEpoch = read.header.durableEpoch

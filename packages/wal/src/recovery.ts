@@ -75,7 +75,8 @@ export interface RecoveredLog {
   readonly logId: Uint8Array | undefined
   /** Segments that a cut has made void: to be released. */
   readonly voidSegments: readonly { readonly name: string; readonly segmentBytes: number }[]
-  readonly durableEpoch: number
+  /** The last segment ends where one begins that was left out: it takes no more groups. */
+  readonly sealed: boolean
   readonly report: RecoveryReport
 }
 
@@ -118,13 +119,14 @@ export function recover(store: LogStore, options: RecoveryOptions): RecoveredLog
   const leftOut =
     options.policy === 'salvage' ? aside(store, options, scanned, stop, tail, left) : []
   const last = scanned.at(-1)
-  if (last !== undefined && !options.readOnly) repairLast(store, last, stop, tail)
+  if (last !== undefined && !options.readOnly)
+    repairLast(store, last, stop === undefined ? undefined : tail)
   return {
     segments: scanned.map(toLive),
     link: last?.scan.link ?? emptyLink(left),
     logId: named.map(({ read }) => (read.ok ? read.header.logId : undefined)).find(Boolean),
     voidSegments: voided.map(({ name, header }) => ({ name, segmentBytes: header.segmentBytes })),
-    durableEpoch: last === undefined ? 0 : last.scan.link.epoch - 1,
+    sealed: last !== undefined && stop !== undefined && tail === undefined,
     report: makeReport(options.policy, scanned, stop, tail, leftOut),
   }
 }
@@ -235,8 +237,7 @@ function scanAll(
     if (result.tail === undefined) continue
     const stop = stopAt(name, result.scan, result.tail, next ?? (moreFollow ? 'more' : undefined))
     if (stop !== undefined) refuse(store, stop, options, result.scan.end)
-    if (next !== undefined || stop !== undefined) return { scanned, stop, tail: result.tail }
-    return { scanned, stop: undefined, tail: result.tail }
+    return { scanned, stop, tail: result.tail }
   }
   return { scanned, stop: undefined, tail: undefined }
 }
@@ -336,15 +337,11 @@ function summarize(
   return { ...common, groupsSound, reason: bad ?? 'follows a bad group' }
 }
 
-function repairLast(
-  store: LogStore,
-  last: Scanned,
-  stop: Stop | undefined,
-  tail: TailEvidence | undefined,
-): void {
+function repairLast(store: LogStore, last: Scanned, dropped: TailEvidence | undefined): void {
   withFile(store, last.name, (file) => {
     const { position, unprovenPosition } = last.scan
-    const zeroed = stop !== undefined && zeroTail(file, position, last.header.segmentBytes, tail)
+    const { segmentBytes } = last.header
+    const zeroed = dropped !== undefined && zeroTail(file, position, segmentBytes, dropped)
     const rewritten = rewriteUnproven(file, unprovenPosition, position)
     if (zeroed || rewritten) file.sync()
   })
@@ -390,7 +387,7 @@ function makeReport(
     droppedBytes: dropped ? tail.contentEnd - last.position : 0,
     droppedGroups: dropped ? tail.groupsSound : 0,
     leftOut,
-    reason: stop === undefined ? 'clean' : reasonOf(stop.mismatch),
+    reason: stop === undefined ? (leftOut[0]?.reason ?? 'clean') : reasonOf(stop.mismatch),
   }
 }
 

@@ -43,12 +43,14 @@ export type GroupRead =
 
 export class SegmentReader {
   readonly #file: LogFile
+  readonly #logId: Uint8Array
   readonly #reuse: boolean
   #window: Uint8Array = NOTHING
   #windowStart = 0
 
-  constructor(file: LogFile, reuse: boolean) {
+  constructor(file: LogFile, logId: Uint8Array, reuse: boolean) {
     this.#file = file
+    this.#logId = logId
     this.#reuse = reuse
   }
 
@@ -77,7 +79,7 @@ export class SegmentReader {
       const mismatch = lengthMismatch(GROUP_HEADER_BYTES, head.length)
       return { ok: false, byteOffset: position, mismatch, newer: false, header: undefined }
     }
-    const read = decodeGroupHeader(head, remainingBytes)
+    const read = decodeGroupHeader(head, remainingBytes, this.#logId)
     if (!read.ok) return { ...read, byteOffset: position, header: undefined }
     return this.#rest(position, limit, read.header, read.headerChecksum)
   }

@@ -79,6 +79,12 @@ export function isUnfinishedName(name: string): boolean {
   return UNFINISHED_NAME.test(name)
 }
 
+/** An ordinal that no spare has, half made ones included. */
+export function freeOrdinal(names: readonly string[]): number {
+  const digits = names.map((name) => Number(/^spare-([0-9]{1,9})(\.new)?$/.exec(name)?.[1] ?? 0))
+  return Math.max(0, ...digits) + 1
+}
+
 /** What salvage left out and kept: never deleted by the log. */
 export function isLeftName(name: string): boolean {
   return LEFT_NAME.test(name)

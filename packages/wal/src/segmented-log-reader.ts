@@ -48,7 +48,7 @@ export function* readRecords(
   to: number,
 ): Generator<LogRecord, void, undefined> {
   let due: number = from
-  for (const group of readGroups(source, from, to, false)) {
+  for (const { group, liveEndLsn } of readGroups(source, from, to, false)) {
     const { body, header } = group
     const view = viewOf(body)
     let sequence = header.firstSequence
@@ -57,7 +57,7 @@ export function* readRecords(
       const length = recordLengthOf(frame)
       const lsn = header.firstLsn + at
       const next = at + frameBytesOf(length)
-      if (lsn >= Math.min(to, group.liveEndLsn)) break
+      if (lsn >= Math.min(to, liveEndLsn)) break
       if (lsn >= due) {
         assertBoundary(lsn, due, from)
         due = header.firstLsn + next
@@ -77,8 +77,11 @@ function assertBoundary(lsn: number, due: number, from: number): void {
   if (lsn !== due) throw new RangeError(`LSN ${from} is inside the frame before ${lsn}`)
 }
 
-/** A group, and where its live part ends: a cut may have gone through it. */
-type ReadGroup = Group & { readonly liveEndLsn: number }
+/** A group, and where its segment's live part ends: a cut may have gone through it. */
+interface ReadGroup {
+  readonly group: Group
+  readonly liveEndLsn: number
+}
 
 /**
  * The groups that hold frames from `from` up to `to`. With `reuse`, a body is valid until the next.
@@ -99,14 +102,14 @@ export function* readGroups(
     if (segment === undefined || lsn < segment.header.firstLsn) throw notInLog(source, lsn)
     const file = source.store.open(segment.name)
     try {
-      const reader = new SegmentReader(file, reuse)
+      const reader = new SegmentReader(file, segment.header.logId, reuse)
       let position = SEGMENT_FIRST_GROUP_OFFSET
       while (lsn < Math.min(to, segment.endLsn)) {
         const group = groupAt(source, segment, reader, position)
         position = group.endPosition
         const end = group.header.firstLsn + group.header.bodyBytes
         if (end <= lsn) continue
-        yield { ...group, liveEndLsn: segment.endLsn }
+        yield { group, liveEndLsn: segment.endLsn }
         if (segment.released) throw notInLog(source, lsn)
         lsn = end
         assertInLog(source, Math.min(lsn, segment.endLsn), cuts)

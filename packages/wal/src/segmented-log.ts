@@ -162,12 +162,12 @@ export class SegmentedLog implements LogSource {
   }
 
   /** Puts the folder in order and stands at the log's end. */
-  #takeOver({ voidSegments }: RecoveredLog): void {
+  #takeOver({ voidSegments, sealed }: RecoveredLog): void {
     const last = this.#segments.at(-1)
     this.#pool.adopt(last !== undefined)
     for (const { name, segmentBytes } of voidSegments) this.#pool.recycle(name, segmentBytes)
-    if (last === undefined) {
-      this.#startSegment(this.#nextHeader(0))
+    if (last === undefined || sealed) {
+      this.#startSegment({ ...this.#nextHeader(0), cut: sealed })
     } else {
       this.#active = this.store.open(last.name)
       this.#position = last.endPosition
@@ -329,12 +329,8 @@ export class SegmentedLog implements LogSource {
 
   /** Whole groups, fast: bodies are views that last until the callback returns. */
   replay(onGroup: (group: LogGroup) => void, from: Lsn = this.firstLsn): void {
-    for (const { header, body, liveEndLsn } of readGroups(
-      this,
-      from,
-      Number.POSITIVE_INFINITY,
-      true,
-    )) {
+    for (const { group, liveEndLsn } of readGroups(this, from, Number.POSITIVE_INFINITY, true)) {
+      const { header, body } = group
       const live = Math.min(body.length, liveEndLsn - header.firstLsn)
       const whole = live === body.length
       onGroup({
@@ -616,7 +612,8 @@ export class SegmentedLog implements LogSource {
     let sequence = segment.header.firstSequence
     let previous = segment.header.previous
     if (lsn === segment.header.firstLsn) return { sequence, previous }
-    for (const { header, body, checksum } of readGroups(this, segment.header.firstLsn, lsn, true)) {
+    for (const { group } of readGroups(this, segment.header.firstLsn, lsn, true)) {
+      const { header, body, checksum } = group
       const records = sequenceAt(body, Math.min(body.length, lsn - header.firstLsn))
       if (records === undefined) throw new RangeError(`LSN ${lsn} is inside a frame`)
       sequence = header.firstSequence + records
