@@ -116,12 +116,17 @@ export class SegmentPool {
       header.segmentBytes === this.#segmentBytes ? this.#take() : this.#make(header.segmentBytes)
     const finalName = segmentName(header.firstEpoch)
     try {
-      file.writeAt(0, [encodeSegmentHeader(header), ZEROS.subarray(0, TERMINATOR_BYTES)])
-      file.sync()
-    } finally {
-      file.close()
+      try {
+        file.writeAt(0, [encodeSegmentHeader(header), ZEROS.subarray(0, TERMINATOR_BYTES)])
+        file.sync()
+      } finally {
+        file.close()
+      }
+      this.#store.rename(name, finalName)
+    } catch (error) {
+      this.#removeQuietly(name)
+      throw error
     }
-    this.#store.rename(name, finalName)
     this.#store.syncFolder()
     this.prepareFailure = undefined
     return this.#store.open(finalName)
@@ -200,11 +205,15 @@ export class SegmentPool {
     if (filling !== undefined) this.#discard(filling)
   }
 
-  /** Leaves nothing half made behind, unless the disk refuses even that; then the next open does. */
   #discard({ ordinal, file }: Filling): void {
+    file.close()
+    this.#removeQuietly(unfinishedName(ordinal))
+  }
+
+  /** Leaves nothing half made behind; if the disk refuses even that, the next open does it. */
+  #removeQuietly(name: string): void {
     try {
-      file.close()
-      this.#store.remove(unfinishedName(ordinal))
+      this.#store.remove(name)
     } catch (error) {
       this.prepareFailure ??= error
     }

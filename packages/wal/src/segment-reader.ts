@@ -107,10 +107,11 @@ export class SegmentReader {
   #fill(position: number, length: number, limit: number): void {
     const wanted = Math.max(0, Math.min(Math.max(length, WINDOW_BYTES), limit - position))
     // A window that is not reused belongs to those who hold views of it.
-    const target =
+    const buffer =
       this.#reuse && this.#window.buffer.byteLength >= wanted
-        ? new Uint8Array(this.#window.buffer, 0, wanted)
-        : Buffer.allocUnsafeSlow(wanted)
+        ? this.#window.buffer
+        : Buffer.allocUnsafeSlow(wanted).buffer
+    const target = new Uint8Array(buffer, 0, wanted)
     const filled = this.#file.readAt(position, target)
     this.#window = target.subarray(0, filled)
     this.#windowStart = position
