@@ -189,7 +189,7 @@ export class EpochLog {
       lastSequence <= this.#sealedSequence
     const epoch = this.openEpoch
     const missing = records.filter((record) => !isThere(record))
-    this.submitAll(missing.map((record) => ({ ...record, epoch })))
+    this.submitAll(missing.map((record) => withEpoch(record, epoch)))
     return records.filter(isThere)
   }
 
@@ -285,6 +285,10 @@ export class EpochLog {
       reject(error)
     }
   }
+}
+
+function withEpoch(record: CommitRecord, epoch: number): CommitRecord {
+  return { ...record, epoch }
 }
 
 /** Sequences rise along the log, so the last record has the highest. 0 in an empty log. */

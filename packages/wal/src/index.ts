@@ -21,6 +21,7 @@ export {
 } from './errors.ts'
 export { type Fault, FaultStore, type StoreCall } from './fault-store.ts'
 export { FileStore, type FileStoreOptions } from './file-store.ts'
+export type { WrittenGroup } from './group-writer.ts'
 export { type AcknowledgedBy, LogClient } from './log-client.ts'
 export type { LogFile, LogStore } from './log-store.ts'
 export { type Lsn, lsnOf } from './lsn.ts'
@@ -30,7 +31,6 @@ export {
   type LogStats,
   SegmentedLog,
   type SegmentInfo,
-  type WrittenGroup,
 } from './segmented-log.ts'
 export { type AppendPolicy, LogAppender } from './segmented-log-appender.ts'
 export type { SegmentedLogOptions, SyncPolicy } from './segmented-log-options.ts'

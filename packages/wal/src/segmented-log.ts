@@ -16,26 +16,19 @@
 import {
   LogClosedError,
   LogNotFoundError,
-  LogPoisonedError,
+  type LogPoisonedError,
   LogReadOnlyError,
   LogTooLargeError,
   LogTruncatedError,
 } from './errors.ts'
 import { frameBytesOf, sequenceAt, writeFrame } from './frame.ts'
-import { GroupEncoder, genesisChecksum } from './group.ts'
-import {
-  GROUP_ALIGNMENT_BYTES,
-  GROUP_BODY_BYTES_MAX,
-  groupBytes,
-  SEGMENT_FIRST_GROUP_OFFSET,
-  TERMINATOR_BYTES,
-} from './layout.ts'
-import type { LogFile, LogStore } from './log-store.ts'
+import { genesisChecksum } from './group.ts'
+import { type CutLink, type GroupCounts, GroupWriter, type WrittenGroup } from './group-writer.ts'
+import { GROUP_BODY_BYTES_MAX } from './layout.ts'
+import type { LogStore } from './log-store.ts'
 import { type Lsn, lsnOf } from './lsn.ts'
 import { type LiveSegment, type RecoveredLog, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery-report.ts'
-import { type SegmentHeader, segmentName } from './segment.ts'
-import { SegmentPool, segmentBytesFor } from './segment-pool.ts'
 import {
   type CheckedOptions,
   checkOptions,
@@ -49,13 +42,6 @@ import {
   readRecords,
 } from './segmented-log-reader.ts'
 
-export interface WrittenGroup {
-  readonly epoch: number
-  readonly firstLsn: Lsn
-  readonly endLsn: Lsn
-  readonly firstSequence: number
-}
-
 export interface SegmentInfo {
   readonly name: string
   readonly firstEpoch: number
@@ -65,15 +51,7 @@ export interface SegmentInfo {
   readonly segmentBytes: number
 }
 
-export interface LogStats {
-  /** Groups, records and bytes written since the log was opened. */
-  readonly groups: number
-  readonly records: number
-  readonly aborted: number
-  readonly bodyBytes: number
-  /** Syncs of groups; those of new segments and of the folder not counted. */
-  readonly syncs: number
-  readonly rotations: number
+export interface LogStats extends GroupCounts {
   readonly segmentsCreated: number
   readonly segmentsRecycled: number
   readonly sparesReady: number
@@ -83,7 +61,6 @@ export interface LogStats {
 
 const OPEN_GROUP_BYTES = 64 * 1024
 const OPEN_GROUP_KEPT_BYTES = 4 * 1024 * 1024
-const TERMINATOR: Buffer = Buffer.alloc(TERMINATOR_BYTES)
 
 export class SegmentedLog implements LogSource {
   readonly store: LogStore
@@ -91,30 +68,11 @@ export class SegmentedLog implements LogSource {
   /** What opening found and repaired. */
   readonly recovery: RecoveryReport
   readonly options: CheckedOptions
-  readonly #encoder: GroupEncoder
-  readonly #pool: SegmentPool
-  readonly #parts: Uint8Array[] = []
-  #segments: LiveSegment[]
-  #active: LogFile | undefined
-  #position = 0
-  #epoch: number
-  #sequence: number
-  #previous: number
-  #writtenLsn: Lsn
-  #durableLsn: Lsn
-  #durableEpoch: number
-  #cuts = 0
+  readonly #writer: GroupWriter
   #open: Buffer = Buffer.alloc(0)
   #openBytes = 0
   #openRecords = 0
-  #poison: LogPoisonedError | undefined
   #closed = false
-  #groups = 0
-  #records = 0
-  #aborted = 0
-  #bodyBytes = 0
-  #syncs = 0
-  #rotations = 0
 
   /**
    * Opens a log, repairs what a crash left, or makes a new one.
@@ -144,73 +102,50 @@ export class SegmentedLog implements LogSource {
     recovered: RecoveredLog,
     logId: Uint8Array,
   ) {
-    const { link, segments } = recovered
     this.store = store
     this.logId = logId
     this.options = options
-    this.#encoder = new GroupEncoder(logId)
-    this.#pool = new SegmentPool(store, options.segmentBytes, options.sparesMax)
-    this.#segments = segments
-    this.#epoch = link.epoch
-    this.#sequence = link.sequence
-    this.#previous = segments.length === 0 ? genesisChecksum(logId) : link.previous
-    this.#writtenLsn = lsnOf(link.lsn)
-    this.#durableLsn = this.#writtenLsn
-    this.#durableEpoch = link.epoch - 1
-    this.recovery = { ...recovered.report, created: segments.length === 0 }
-    if (!options.readOnly) this.#takeOver(recovered)
-  }
-
-  /** Puts the folder in order and stands at the log's end. */
-  #takeOver({ voidSegments, sealed }: RecoveredLog): void {
-    const last = this.#segments.at(-1)
-    this.#pool.adopt(last !== undefined)
-    for (const { name, segmentBytes } of voidSegments) this.#pool.recycle(name, segmentBytes)
-    if (last === undefined || sealed) {
-      this.#startSegment({ ...this.#nextHeader(0), cut: sealed })
-    } else {
-      this.#active = this.store.open(last.name)
-      this.#position = last.endPosition
-    }
+    this.recovery = { ...recovered.report, created: recovered.segments.length === 0 }
+    this.#writer = new GroupWriter(store, options, recovered, logId)
   }
 
   /** Where the log begins: what is before was released. */
   get firstLsn(): Lsn {
-    return this.#segments[0]?.header.firstLsn ?? this.#writtenLsn
+    return this.#writer.segments[0]?.header.firstLsn ?? this.#writer.writtenLsn
   }
 
   /** Where the next frame goes. */
   get endLsn(): Lsn {
-    return lsnOf(this.#writtenLsn + this.#openBytes)
+    return lsnOf(this.#writer.writtenLsn + this.#openBytes)
   }
 
   /** Just past the last frame that is in the file. */
   get writtenLsn(): Lsn {
-    return this.#writtenLsn
+    return this.#writer.writtenLsn
   }
 
   /** Just past the last frame that is on stable storage. */
   get durableLsn(): Lsn {
-    return this.#durableLsn
+    return this.#writer.durableLsn
   }
 
   get durableEpoch(): number {
-    return this.#durableEpoch
+    return this.#writer.durableEpoch
   }
 
   /** The epoch of the next group to be written. */
   get nextEpoch(): number {
-    return this.#epoch
+    return this.#writer.nextEpoch
   }
 
   /** Ordinal of the next record; the first record's is 1. Aborted frames don't count. */
   get nextSequence(): number {
-    return this.#sequence + this.#openRecords
+    return this.#writer.nextSequence + this.#openRecords
   }
 
   /** Bytes of frames that are not on stable storage: 0 exactly when all is synced. */
   get pendingBytes(): number {
-    return this.#writtenLsn + this.#openBytes - this.#durableLsn
+    return this.#writer.writtenLsn + this.#openBytes - this.#writer.durableLsn
   }
 
   /** The largest body that `writeGroup` takes. */
@@ -219,16 +154,16 @@ export class SegmentedLog implements LogSource {
   }
 
   get segments(): readonly LiveSegment[] {
-    return this.#segments
+    return this.#writer.segments
   }
 
   get cuts(): number {
-    return this.#cuts
+    return this.#writer.cuts
   }
 
   /** The first failure, as every later call throws it; undefined while the log is sound. */
   get poisoned(): LogPoisonedError | undefined {
-    return this.#poison
+    return this.#writer.poison
   }
 
   get closed(): boolean {
@@ -237,7 +172,7 @@ export class SegmentedLog implements LogSource {
 
   /** @throws LogPoisonedError, LogClosedError */
   assertReadable(): void {
-    if (this.#poison !== undefined) throw this.#poison
+    if (this.#writer.poison !== undefined) throw this.#writer.poison
     if (this.#closed) throw new LogClosedError(this.store.location)
   }
 
@@ -271,9 +206,8 @@ export class SegmentedLog implements LogSource {
    */
   writeGroup(runs: readonly Uint8Array[], recordCount: number, abortedCount = 0): WrittenGroup {
     this.#assertWritable('writeGroup')
-    const bodyBytes = checkedBodyBytes(runs, recordCount, abortedCount)
     this.flush()
-    return this.#write(runs, bodyBytes, recordCount, abortedCount)
+    return this.#writer.write(runs, recordCount, abortedCount)
   }
 
   /** Writes the open group; does not sync. */
@@ -284,7 +218,7 @@ export class SegmentedLog implements LogSource {
     const recordCount = this.#openRecords
     this.#openBytes = 0
     this.#openRecords = 0
-    this.#write([body], body.length, recordCount, 0)
+    this.#writer.write([body], recordCount, 0)
     if (this.#open.length > OPEN_GROUP_KEPT_BYTES) this.#open = Buffer.alloc(0)
   }
 
@@ -292,7 +226,7 @@ export class SegmentedLog implements LogSource {
   sync(): void {
     this.#assertWritable('sync')
     this.flush()
-    this.#syncWritten()
+    this.#writer.sync()
   }
 
   /** Does what the sync policy asks for before an acknowledgement. */
@@ -303,18 +237,18 @@ export class SegmentedLog implements LogSource {
 
   /** Up to where records may be acknowledged under the sync policy. */
   get acknowledgedLsn(): Lsn {
-    return this.options.sync === 'full' ? this.#durableLsn : this.#writtenLsn
+    return this.options.sync === 'full' ? this.#writer.durableLsn : this.#writer.writtenLsn
   }
 
   /** Whether the record at that LSN is on stable storage. */
   isDurable(lsn: Lsn): boolean {
-    return lsn < this.#durableLsn
+    return lsn < this.#writer.durableLsn
   }
 
   /** Returns once the record at that LSN is on stable storage: at once, or after one sync. */
   ensureDurable(lsn: Lsn): void {
     this.assertReadable()
-    if (lsn < this.#durableLsn) return
+    if (lsn < this.#writer.durableLsn) return
     if (lsn >= this.endLsn) throw new LogTruncatedError(lsn, this.firstLsn, this.endLsn)
     this.sync()
   }
@@ -349,7 +283,7 @@ export class SegmentedLog implements LogSource {
    */
   prepareStep(): boolean {
     this.#assertWritable('prepareStep')
-    return this.#pool.prepareStep()
+    return this.#writer.pool.prepareStep()
   }
 
   /**
@@ -360,12 +294,9 @@ export class SegmentedLog implements LogSource {
     this.#assertWritable('truncateBefore')
     this.#assertPosition(lsn)
     let released = 0
-    for (let first = this.#segments[0]; first !== undefined; first = this.#segments[0]) {
-      if (this.#segments.length === 1 || first.endLsn > lsn) break
-      const { name, header } = first
-      first.released = true
-      this.#segments.shift()
-      this.#guard(() => this.#pool.recycle(name, header.segmentBytes))
+    for (let first = this.segments[0]; first !== undefined; first = this.segments[0]) {
+      if (this.segments.length === 1 || first.endLsn > lsn) break
+      this.#writer.releaseFirst()
       released++
     }
     return released
@@ -379,20 +310,20 @@ export class SegmentedLog implements LogSource {
     this.#assertWritable('truncateAfter')
     this.sync()
     this.#assertPosition(lsn)
-    if (lsn === this.#writtenLsn) return
-    this.#cut(lsn, this.#linkAt(lsn))
+    if (lsn === this.#writer.writtenLsn) return
+    this.#writer.cut(lsn, this.#linkAt(lsn))
   }
 
   /** Empties the log: the next record has LSN 0 and sequence 1. Epochs go on. */
   truncate(): void {
     this.#assertWritable('truncate')
     this.sync()
-    this.#cut(lsnOf(0), { sequence: 1, previous: genesisChecksum(this.logId) })
+    this.#writer.cut(lsnOf(0), { sequence: 1, previous: genesisChecksum(this.logId) })
   }
 
   /** In the order of their epochs. */
   listSegments(): SegmentInfo[] {
-    return this.#segments.map(({ name, header, lastEpoch, endLsn }) => ({
+    return this.#writer.segments.map(({ name, header, lastEpoch, endLsn }) => ({
       name,
       firstEpoch: header.firstEpoch,
       lastEpoch,
@@ -404,7 +335,7 @@ export class SegmentedLog implements LogSource {
 
   /** The highest epoch that is on stable storage; 0 without one. */
   maxDurableEpoch(): number {
-    return this.#durableEpoch
+    return this.#writer.durableEpoch
   }
 
   /**
@@ -412,8 +343,8 @@ export class SegmentedLog implements LogSource {
    * applied elsewhere. What salvage put aside is not touched.
    * @returns the names of the released segments
    */
-  cleanupSegments(throughEpoch: number = this.#durableEpoch): string[] {
-    const released = this.#segments
+  cleanupSegments(throughEpoch: number = this.#writer.durableEpoch): string[] {
+    const released = this.#writer.segments
       .slice(0, -1)
       .filter(({ lastEpoch }) => lastEpoch <= throughEpoch)
     const end = released.at(-1)?.endLsn
@@ -422,37 +353,31 @@ export class SegmentedLog implements LogSource {
   }
 
   stats(): LogStats {
+    const { pool } = this.#writer
     return {
-      groups: this.#groups,
-      records: this.#records,
-      aborted: this.#aborted,
-      bodyBytes: this.#bodyBytes,
-      syncs: this.#syncs,
-      rotations: this.#rotations,
-      segmentsCreated: this.#pool.created,
-      segmentsRecycled: this.#pool.recycled,
-      sparesReady: this.#pool.readyCount,
-      prepareFailure: this.#pool.prepareFailure,
+      ...this.#writer.counts(),
+      segmentsCreated: pool.created,
+      segmentsRecycled: pool.recycled,
+      sparesReady: pool.readyCount,
+      prepareFailure: pool.prepareFailure,
     }
   }
 
   /** Writes what is open, syncs it unless the policy is `off`, and lets go. Idempotent. */
   close(): void {
     if (this.#closed) return
-    const sound = this.#poison === undefined && !this.options.readOnly
+    const sound = this.#writer.poison === undefined && !this.options.readOnly
     try {
       if (sound) this.flush()
       if (sound && this.options.sync !== 'off') this.sync()
     } finally {
       this.#closed = true
-      this.#active?.close()
-      this.#active = undefined
-      this.#pool.close()
+      this.#writer.close()
     }
   }
 
   #assertWritable(operation: string): void {
-    if (this.#poison !== undefined || this.#closed) this.assertReadable()
+    if (this.#writer.poison !== undefined || this.#closed) this.assertReadable()
     if (this.options.readOnly) throw new LogReadOnlyError(this.store.location, operation)
   }
 
@@ -479,135 +404,9 @@ export class SegmentedLog implements LogSource {
     this.#open = grown
   }
 
-  #write(
-    runs: readonly Uint8Array[],
-    bodyBytes: number,
-    recordCount: number,
-    abortedCount: number,
-  ): WrittenGroup {
-    const lengthBytes = groupBytes(bodyBytes, 1)
-    const segment = this.#segmentFor(lengthBytes)
-    const { header, certificate } = this.#encoder
-    const epoch = this.#epoch
-    const firstLsn = this.#writtenLsn
-    const firstSequence = this.#sequence
-    const checksum = this.#encoder.encode(
-      epoch,
-      firstSequence,
-      firstLsn,
-      this.#durableEpoch,
-      this.#previous,
-      recordCount,
-      abortedCount,
-      runs,
-    )
-    const endPosition = this.#position + lengthBytes
-    const terminated = endPosition + TERMINATOR_BYTES <= segment.header.segmentBytes
-    this.#parts.length = 0
-    this.#parts.push(header, ...runs, certificate)
-    if (terminated) this.#parts.push(TERMINATOR)
-    try {
-      this.#file().writeAt(this.#position, this.#parts)
-    } catch (error) {
-      throw this.#poisoned(error)
-    }
-    this.#position = endPosition
-    this.#previous = checksum
-    this.#epoch = epoch + 1
-    this.#sequence = firstSequence + recordCount
-    this.#writtenLsn = lsnOf(firstLsn + bodyBytes)
-    segment.endLsn = this.#writtenLsn
-    segment.endPosition = endPosition
-    segment.lastEpoch = epoch
-    this.#groups++
-    this.#records += recordCount
-    this.#aborted += abortedCount
-    this.#bodyBytes += bodyBytes
-    return { epoch, firstLsn, endLsn: this.#writtenLsn, firstSequence }
-  }
-
-  #syncWritten(): void {
-    if (this.#durableLsn === this.#writtenLsn) return
-    try {
-      this.#file().sync()
-    } catch (error) {
-      throw this.#poisoned(error)
-    }
-    this.#syncs++
-    this.#durableLsn = this.#writtenLsn
-    this.#durableEpoch = this.#epoch - 1
-  }
-
-  /** The last segment, with room for a group of that length. */
-  #segmentFor(lengthBytes: number): LiveSegment {
-    const last = this.#segments.at(-1)
-    if (last !== undefined && this.#position + lengthBytes <= last.header.segmentBytes) return last
-    this.#syncWritten()
-    this.#rotations++
-    return this.#guard(() => this.#startSegment(this.#nextHeader(lengthBytes)))
-  }
-
-  #nextHeader(lengthBytes: number): SegmentHeader {
-    return {
-      firstEpoch: this.#epoch,
-      firstLsn: this.#writtenLsn,
-      firstSequence: this.#sequence,
-      segmentBytes: segmentBytesFor(lengthBytes, this.options.segmentBytes),
-      logId: this.logId,
-      previous: this.#previous,
-      cut: false,
-    }
-  }
-
-  /** All that was written before is synced. Replaces an empty segment of the same first epoch. */
-  #startSegment(header: SegmentHeader): LiveSegment {
-    this.#active?.close()
-    this.#active = undefined
-    const active = this.#pool.createSegment(header)
-    this.#active = active
-    this.#position = SEGMENT_FIRST_GROUP_OFFSET
-    const segment: LiveSegment = {
-      name: segmentName(header.firstEpoch),
-      header,
-      endLsn: header.firstLsn,
-      endPosition: SEGMENT_FIRST_GROUP_OFFSET,
-      lastEpoch: header.firstEpoch - 1,
-      released: false,
-    }
-    if (this.#segments.at(-1)?.name === segment.name) this.#segments.pop()
-    this.#segments.push(segment)
-    return segment
-  }
-
-  /** The new segment is the point of no return; then the void ones are released. */
-  #cut(lsn: Lsn, { sequence, previous }: { sequence: number; previous: number }): void {
-    this.#guard(() => {
-      const header = {
-        ...this.#nextHeader(0),
-        firstLsn: lsn,
-        firstSequence: sequence,
-        previous,
-        cut: true,
-      }
-      const started = this.#startSegment(header)
-      const before = this.#segments.slice(0, -1)
-      const voided = before.filter((segment) => segment.header.firstLsn >= lsn)
-      const kept = before.filter((segment) => segment.header.firstLsn < lsn)
-      for (const segment of voided) segment.released = true
-      for (const segment of kept) segment.endLsn = lsnOf(Math.min(segment.endLsn, lsn))
-      this.#segments = [...kept, started]
-      this.#cuts++
-      this.#sequence = sequence
-      this.#previous = previous
-      this.#writtenLsn = lsn
-      this.#durableLsn = lsn
-      for (const { name, header } of voided) this.#pool.recycle(name, header.segmentBytes)
-    })
-  }
-
   /** The chain's state at an LSN: what a segment that begins there says. */
-  #linkAt(lsn: Lsn): { sequence: number; previous: number } {
-    const segment = this.#segments.find(({ endLsn }) => lsn < endLsn)
+  #linkAt(lsn: Lsn): CutLink {
+    const segment = this.#writer.segments.find(({ endLsn }) => lsn < endLsn)
     if (segment === undefined) throw new LogTruncatedError(lsn, this.firstLsn, this.endLsn)
     let sequence = segment.header.firstSequence
     let previous = segment.header.previous
@@ -621,52 +420,4 @@ export class SegmentedLog implements LogSource {
     }
     return { sequence, previous }
   }
-
-  #file(): LogFile {
-    if (this.#active === undefined) throw new LogClosedError(this.store.location)
-    return this.#active
-  }
-
-  #guard<T>(change: () => T): T {
-    try {
-      return change()
-    } catch (error) {
-      throw this.#poisoned(error)
-    }
-  }
-
-  #poisoned(cause: unknown): LogPoisonedError {
-    this.#poison ??= new LogPoisonedError(this.store.location, cause)
-    return this.#poison
-  }
-}
-
-/** @throws TypeError or RangeError before anything is touched */
-function checkedBodyBytes(
-  runs: readonly Uint8Array[],
-  recordCount: number,
-  abortedCount: number,
-): number {
-  let bodyBytes = 0
-  for (const run of runs) {
-    if (!(run instanceof Uint8Array)) throw new TypeError('a run is a Uint8Array')
-    bodyBytes += run.length
-  }
-  if (bodyBytes === 0 || bodyBytes % GROUP_ALIGNMENT_BYTES !== 0) {
-    throw new RangeError(
-      `a body has a multiple of ${GROUP_ALIGNMENT_BYTES} bytes, not ${bodyBytes}`,
-    )
-  }
-  if (bodyBytes > GROUP_BODY_BYTES_MAX) {
-    throw new LogTooLargeError('group', bodyBytes, GROUP_BODY_BYTES_MAX)
-  }
-  const framesMax = bodyBytes / GROUP_ALIGNMENT_BYTES
-  const frames = recordCount + abortedCount
-  const whole = Number.isInteger(recordCount) && Number.isInteger(abortedCount)
-  if (!whole || recordCount < 0 || abortedCount < 0 || frames < 1 || frames > framesMax) {
-    throw new RangeError(
-      `${recordCount} records and ${abortedCount} aborted in ${bodyBytes} bytes: from 1 to ${framesMax} frames`,
-    )
-  }
-  return bodyBytes
 }
