@@ -85,10 +85,11 @@ function contentTests(makeStore: () => LogStore): void {
   })
 }
 
-function nameTests(makeStore: () => LogStore): void {
-  const io = (errno: string): unknown =>
-    expect.objectContaining({ code: 'RINGBOLT_IO', facts: expect.objectContaining({ errno }) })
+function io(errno: string): unknown {
+  return expect.objectContaining({ code: 'RINGBOLT_IO', facts: expect.objectContaining({ errno }) })
+}
 
+function nameTests(makeStore: () => LogStore): void {
   test('create is exclusive; list names what there is', () => {
     const store = makeStore()
     expect(store.list()).toEqual([])

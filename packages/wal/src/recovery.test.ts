@@ -393,7 +393,7 @@ describe('segments', () => {
     for (let index = kept; index < 300; index++) log.appendAndSync(record(index))
     log.cleanupSegments()
     const left = bad.list().filter((name) => name.includes('.left'))
-    expect(left.sort()).toEqual(leftOut.map(({ keptAs }) => keptAs).sort())
+    expect(new Set(left)).toEqual(new Set(leftOut.map(({ keptAs }) => keptAs)))
     log.close()
     expect(openLog(bad).nextSequence).toBe(301)
   })
