@@ -1,1 +1,29 @@
-export {}
+export {
+  type CampaignOptions,
+  type CampaignResult,
+  runCampaign,
+  runSeed,
+  type SeedFailure,
+  type SeedResult,
+} from './campaign.ts'
+export { Coverage } from './coverage.ts'
+export {
+  type CrashFacts,
+  type CrashKind,
+  type CrashOdds,
+  type CrashPhase,
+  type CrashPlan,
+  type DiskCall,
+  type DiskEvent,
+  EventCounts,
+  type FaultPlan,
+  type SyncLoss,
+} from './disk-plans.ts'
+export { Random } from './random.ts'
+export {
+  drawOdds,
+  SimulatedCrashError,
+  SimulatedDisk,
+  type SimulatedDiskOptions,
+} from './simulated-disk.ts'
+export type { SeedOptions, SimulationContext } from './simulation.ts'
