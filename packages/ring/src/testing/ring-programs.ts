@@ -4,10 +4,12 @@ import type { RingEnvironment } from '../environment.ts'
 import type { Program, ThreadContext } from '../model/index.ts'
 import { RingProducer, takeSlot } from '../producer.ts'
 import { formatRing, Ring, ringMemoryBytes } from '../ring.ts'
+import type { SharedMemory } from '../shared-memory.ts'
+import { PassingMemory } from './planted-bugs.ts'
 import { payload, recordsOf } from './records.ts'
 
 /** A model has no clock and no event loop. */
-export const modelEnvironment: RingEnvironment = {
+const modelEnvironment: RingEnvironment = {
   nowMs: () => 0,
   alive: (wakeUp) => wakeUp,
   after: () => () => undefined,
@@ -20,9 +22,10 @@ export interface RingProgram {
   readonly firstAddress?: number
   /** The producer (by index) that may die; the consumer is told of its proven death. */
   readonly mortal?: number
-  /** Code under test other than the shipped: a planted bug. */
-  readonly makeProducer?: (context: ThreadContext, slotIndex: number) => Appender
-  readonly makeConsumer?: (context: ThreadContext) => RingConsumer
+  /** A memory that makes a thread's accesses go wrong: a planted bug. */
+  readonly producerMemory?: (memory: SharedMemory, slotIndex: number) => SharedMemory
+  readonly consumerMemory?: (memory: SharedMemory) => SharedMemory
+  readonly reaperMemory?: (memory: SharedMemory) => SharedMemory
   /**
    * `sleeping` (default): drains until all has come, asleep in between. A number: drains so many times
    * beside the producers, then once more when they are over; far fewer interleavings.
@@ -31,36 +34,29 @@ export interface RingProgram {
   readonly executionsMax?: number
 }
 
-export interface Appender {
-  append(record: Uint8Array): unknown
-}
-
 /** What the consumer drained, as copies, in order. */
-export type Values = Record<string, Uint8Array | number | boolean>
+type Values = Record<string, Uint8Array | number | boolean>
 
-export const recordOf = (producer: number, ordinal: number, length: number): Uint8Array =>
+const recordOf = (producer: number, ordinal: number, length: number): Uint8Array =>
   payload(producer * 100 + ordinal * 10 + 1, length)
 
-export function appendAll(context: ThreadContext, program: RingProgram, producer: number): number {
-  const appender = program.makeProducer?.(context, producer) ?? shippedProducer(context, producer)
-  for (const [ordinal, length] of program.producers[producer]!.entries()) {
-    appender.append(recordOf(producer, ordinal, length))
+/** Slots are taken before the threads start, in order: producer n has slot n. */
+function appendAll({ memory }: ThreadContext, program: RingProgram, index: number): number {
+  const own = program.producerMemory?.(memory, index) ?? memory
+  const producer = new RingProducer(new Ring(own), index, modelEnvironment)
+  for (const [ordinal, length] of program.producers[index]!.entries()) {
+    producer.append(recordOf(index, ordinal, length))
   }
-  return program.producers[producer]!.length
+  return program.producers[index]!.length
 }
 
-/** Slots are taken before the threads start, in order: thread n has slot n. */
-export function shippedProducer(context: ThreadContext, slotIndex: number): RingProducer {
-  return new RingProducer(new Ring(context.memory), slotIndex, modelEnvironment)
-}
-
-export function shippedConsumer(context: ThreadContext): RingConsumer {
-  return new RingConsumer(new Ring(context.memory), modelEnvironment)
+function consumerOf({ memory }: ThreadContext, program: RingProgram): RingConsumer {
+  return new RingConsumer(new Ring(program.consumerMemory?.(memory) ?? memory), modelEnvironment)
 }
 
 /** Drains until so many frames have come; with a mortal producer, until nothing more can come. */
 function drainAll(context: ThreadContext, program: RingProgram, frames: number): Uint8Array {
-  const consumer = program.makeConsumer?.(context) ?? shippedConsumer(context)
+  const consumer = consumerOf(context, program)
   const runs: Uint8Array[] = []
   let drained = 0
   while (drained < frames) {
@@ -89,7 +85,7 @@ export function ringProgram(program: RingProgram): Program<Values> {
   if (program.mortal !== undefined) {
     const { mortal } = program
     threads['consumer'] = (context) => drainWithDeath(context, program, mortal)
-    threads['reaper'] = (context) => reap(context, mortal)
+    threads['reaper'] = (context) => reap(context, program, mortal)
   }
   if (racing !== 'sleeping')
     threads['consumer'] = (context) => drainRacing(context, program, racing)
@@ -111,15 +107,16 @@ function mortalFrames(program: RingProgram): number {
 }
 
 /** Waits for the proof of the death, as a parent waits for `exit`, and tells the ring. */
-function reap(context: ThreadContext, mortal: number): boolean {
+function reap(context: ThreadContext, program: RingProgram, mortal: number): boolean {
   const died = context.awaitDeath(`p${mortal}`)
-  new Ring(context.memory).reportThreadDeath(mortal)
+  const memory = program.reaperMemory?.(context.memory) ?? context.memory
+  new Ring(memory).reportThreadDeath(mortal)
   return died
 }
 
 /** Drains until the survivors' records are all there and the dead one's place is free again. */
 function drainWithDeath(context: ThreadContext, program: RingProgram, mortal: number): Uint8Array {
-  const consumer = program.makeConsumer?.(context) ?? shippedConsumer(context)
+  const consumer = consumerOf(context, program)
   const owed = program.producers.flatMap((lengths, index) => (index === mortal ? [] : lengths))
   const runs: Uint8Array[] = []
   let fromSurvivors = 0
@@ -141,7 +138,7 @@ function drainWithDeath(context: ThreadContext, program: RingProgram, mortal: nu
 
 /** Drains beside the producers, then when all others are over. */
 function drainRacing(context: ThreadContext, program: RingProgram, times: number): Uint8Array {
-  const consumer = program.makeConsumer?.(context) ?? shippedConsumer(context)
+  const consumer = consumerOf(context, program)
   const runs: Uint8Array[] = []
   const drain = (): number => {
     const bytes = consumer.fold()
@@ -193,4 +190,82 @@ function checkDrained(program: RingProgram, drained: Values[string] | undefined)
   if (aborts.some((abort) => abort.some((byte) => byte !== 0))) {
     throw new Error('a closed range holds bytes of the dead')
   }
+}
+
+/** Ends a thread's work before an access, for good, as a termination does. */
+class Ended extends Error {}
+
+class MortalMemory extends PassingMemory {
+  #accessesLeft: number
+
+  constructor(memory: SharedMemory, accesses: number) {
+    super(memory)
+    this.#accessesLeft = accesses
+  }
+
+  protected override before(): void {
+    if (this.#accessesLeft-- <= 0) throw new Ended()
+  }
+}
+
+/**
+ * Producers 0 and 1 die after so many accesses, producer 2 lives; the consumer drains when all is
+ * over. The checker kills one thread at the most, so these two are ended by their memory.
+ */
+export function twoDeathsProgram(
+  accesses: readonly [number, number],
+  lengths: readonly [number, number, number],
+): Program<Values> {
+  const program: RingProgram = {
+    capacityBytes: 64,
+    producers: lengths.map((length) => [length]),
+    consumer: 0,
+    producerMemory: (memory, slot) =>
+      slot === 2 ? memory : new MortalMemory(memory, accesses[slot]!),
+  }
+  const base = ringProgram(program)
+  const dying = (index: number) => (context: ThreadContext) => {
+    try {
+      return appendAll(context, program, index)
+    } catch (error) {
+      if (!(error instanceof Ended)) throw error
+      return -1
+    }
+  }
+  return {
+    ...base,
+    threads: {
+      p0: dying(0),
+      p1: dying(1),
+      p2: (context) => appendAll(context, program, 2),
+      consumer: (context) => {
+        for (const name of ['p0', 'p1', 'p2']) context.awaitDeath(name)
+        const ring = new Ring(context.memory)
+        ring.reportThreadDeath(0)
+        ring.reportThreadDeath(1)
+        return drainRacing(context, program, 0)
+      },
+    },
+    finish: (_, values) => checkTwoDeaths(values, lengths),
+  }
+}
+
+function checkTwoDeaths(values: Partial<Values>, lengths: readonly number[]): void {
+  const drained = values['consumer']
+  if (!(drained instanceof Uint8Array)) throw new Error('the consumer did not finish')
+  const { records, aborts } = recordsOf(drained)
+  const whole = lengths.map(
+    (length, index) =>
+      records.filter((record) => Buffer.compare(record, recordOf(index, 0, length)) === 0).length,
+  )
+  if (records.length !== whole.reduce((sum, count) => sum + count, 0) || whole[2] !== 1) {
+    throw new Error(`drained ${records.length} records, whole ones by producer: ${whole.join(' ')}`)
+  }
+  for (const index of [0, 1]) {
+    if (whole[index]! > 1) throw new Error(`producer ${index}: its record came twice`)
+    if (values[`p${index}`] === 1 && whole[index] !== 1) {
+      throw new Error(`producer ${index} published and its record is not there`)
+    }
+  }
+  if (aborts.length > 2) throw new Error(`${aborts.length} ranges closed, 2 deaths`)
 }
