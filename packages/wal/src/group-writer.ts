@@ -230,13 +230,22 @@ export class GroupWriter {
     }
   }
 
-  /** All that was written before is synced. Replaces an empty segment of the same first epoch. */
-  #startSegment(header: SegmentHeader): LiveSegment {
+  /**
+   * All that was written before is synced. Replaces an empty segment of the same first epoch, of which
+   * it keeps the cut.
+   */
+  #startSegment(wanted: SegmentHeader): LiveSegment {
+    const last = this.#segments.at(-1)
+    const replaced = last?.header.firstEpoch === wanted.firstEpoch ? last : undefined
+    const header = { ...wanted, cut: wanted.cut || replaced?.header.cut === true }
     this.#active?.close()
     this.#active = undefined
-    const active = this.pool.createSegment(header)
-    this.#active = active
+    this.#active = this.pool.createSegment(header)
     this.#position = SEGMENT_FIRST_GROUP_OFFSET
+    if (replaced !== undefined) {
+      replaced.released = true
+      this.#segments.pop()
+    }
     const segment: LiveSegment = {
       name: segmentName(header.firstEpoch),
       header,
@@ -244,11 +253,6 @@ export class GroupWriter {
       endPosition: SEGMENT_FIRST_GROUP_OFFSET,
       lastEpoch: header.firstEpoch - 1,
       released: false,
-    }
-    const replaced = this.#segments.at(-1)
-    if (replaced?.name === segment.name) {
-      replaced.released = true
-      this.#segments.pop()
     }
     this.#segments.push(segment)
     return segment

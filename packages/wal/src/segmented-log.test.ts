@@ -219,6 +219,22 @@ describe.each([
   })
 })
 
+// A cut begins a new segment. Before anything was written to it, a group came that did not fit, so a
+// larger segment took its name; it was made as an ordinary one, and the log, whose epochs now had a gap
+// that no cut explained, was refused as corrupt.
+test('W5: a segment that replaces an empty one keeps its cut', () => {
+  const store = new MemoryStore()
+  let log = openLog(store)
+  for (let index = 0; index < 50; index++) log.appendAndSync(record(index))
+  const tenth = [...log.read()][10]?.lsn
+  log.truncateAfter(tenth ?? log.endLsn)
+  log.appendAndSync(Buffer.alloc(20_000, 7))
+  log.close()
+  log = openLog(store)
+  expect(hexOf(log)).toEqual([...hexRecords(10), Buffer.alloc(20_000, 7).toString('hex')])
+  log.close()
+})
+
 test('W5: replay gives whole groups, the live part of one that was cut', () => {
   const log = openLog(new MemoryStore())
   for (let index = 0; index < 10; index++) log.append(Buffer.alloc(4, index))
