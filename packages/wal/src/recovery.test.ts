@@ -156,6 +156,32 @@ describe('torn tails', () => {
     }
   })
 
+  // A write was torn so that all sectors but its first arrived. The log ended cleanly before it, nothing
+  // was overwritten, and the next write took the same place with the same epoch. It was torn the other
+  // way round: only its first sector arrived, which is equal up to the checksum in the next one. The
+  // group that recovery had said was not there came back whole.
+  test('C4: a group without its first sector is not completed by the next write', () => {
+    const SECTOR_BYTES = 512
+    const store = new MemoryStore()
+    const log = openLog(store)
+    log.appendAndSync(Buffer.alloc(316, 1))
+    const position = SEGMENT_FIRST_GROUP_OFFSET + GROUP_HEADER_BYTES + 320 + certificateBytes(1)
+    const boundary = Math.ceil(position / SECTOR_BYTES) * SECTOR_BYTES
+    expect(boundary - position).toBeLessThan(GROUP_BODY_BYTES_OFFSET)
+    log.append(Buffer.from('lost'))
+    log.flush()
+    const torn = changed(store, FIRST, (bytes) => void bytes.fill(0, position, boundary))
+    const next = openLog(torn)
+    expect(next.recovery.records).toBe(1)
+    const before = contentOf(torn, FIRST)
+    next.append(Buffer.from('a longer one'))
+    next.flush()
+    const tornAgain = changed(torn, FIRST, (bytes) => void before.copy(bytes, boundary, boundary))
+    const last = openLog(tornAgain)
+    expect(hexOf(last)).toEqual([Buffer.alloc(316, 1).toString('hex')])
+    last.close()
+  })
+
   test('C2: unsynced groups behind a bad one are dropped with it, and never come back', () => {
     const lax = new MemoryStore()
     const log = openLog(lax, { sync: 'off' })

@@ -6,15 +6,17 @@
  * same log.
  *
  * What stands in the files after a crash, and what becomes of it (policy `torn-tail`):
- *  C1 The crash hit a group's write. Any subset of its sectors may have arrived. If the header's are
- *     absent, the terminator of the group before ends the log. Otherwise the group is bad, no sound
+ *  C1 The crash hit a group's write. Any subset of its sectors may have arrived. If the header's first
+ *     are absent, the terminator of the group before ends the log. Otherwise the group is bad, no sound
  *     header behind it says that it was synced, and it is dropped.
  *  C2 Several groups were written since the last sync, and an early one is bad while later ones are
  *     whole. The headers of all of them say `durableEpoch` below the bad one's epoch: all dropped.
  *  C3 A group is bad whose epoch some later sound header calls durable, or that a later segment
  *     follows (a segment is synced before the next one gets its name). No crash makes that: refused.
- *  C4 A dropped tail is overwritten with zeros and synced before anything is accepted, so that no
- *     group of it can ever follow a new one. A crash in between leaves fewer of its bytes: C1, C2.
+ *  C4 Whatever stands behind the end is overwritten with zeros and synced before anything is accepted,
+ *     even where the log ends cleanly: of a group whose first sector is missing the rest may be there,
+ *     and the first sector of the next group's write, the same epoch at the same place, would complete
+ *     it. A crash in between leaves fewer of its bytes: C1, C2.
  *  C5 The last good groups may be in the page cache only, after a failed sync even in pages that the
  *     kernel calls clean. What no header proves synced is written again, the same bytes, and synced.
  *  C6 The crash hit a rotation. A `.seg` name appears only after its header was synced: either the
@@ -23,7 +25,8 @@
  *     before the next: what remains is a suffix.
  *  C8 The crash hit `truncateAfter`. The new segment, marked as a cut, makes void what earlier ones
  *     hold at or past its first LSN, in whatever subset they are still there; void ones are released.
- *  C9 A recycled segment holds groups of lower epochs behind its end: never successors.
+ *  C9 A segment recycled since the last open holds groups of lower epochs behind its end: they are never
+ *     successors, and no mixture of one with a torn new group has a sound checksum.
  *
  * Salvage keeps the same prefix. It first copies the bad segment, then renames later segments, newest
  * first, and then overwrites the bad tail: after a crash in between, the bad group still stands where
@@ -119,8 +122,7 @@ export function recover(store: LogStore, options: RecoveryOptions): RecoveredLog
   const leftOut =
     options.policy === 'salvage' ? aside(store, options, scanned, stop, tail, left) : []
   const last = scanned.at(-1)
-  if (last !== undefined && !options.readOnly)
-    repairLast(store, last, stop === undefined ? undefined : tail)
+  if (last !== undefined && !options.readOnly) repairLast(store, last, tail)
   return {
     segments: scanned.map(toLive),
     link: last?.scan.link ?? emptyLink(left),
@@ -337,11 +339,11 @@ function summarize(
   return { ...common, groupsSound, reason: bad ?? 'follows a bad group' }
 }
 
-function repairLast(store: LogStore, last: Scanned, dropped: TailEvidence | undefined): void {
+/** @param tail what stands behind the end; undefined when a later, left out, segment bounds it */
+function repairLast(store: LogStore, last: Scanned, tail: TailEvidence | undefined): void {
   withFile(store, last.name, (file) => {
     const { position, unprovenPosition } = last.scan
-    const { segmentBytes } = last.header
-    const zeroed = dropped !== undefined && zeroTail(file, position, segmentBytes, dropped)
+    const zeroed = tail !== undefined && zeroTail(file, position, last.header.segmentBytes, tail)
     const rewritten = rewriteUnproven(file, unprovenPosition, position)
     if (zeroed || rewritten) file.sync()
   })
