@@ -137,9 +137,16 @@ export class GroupWriter {
     }
   }
 
-  /** Writes one group; does not sync. The runs are not copied. */
-  write(runs: readonly Uint8Array[], recordCount: number, abortedCount: number): WrittenGroup {
-    const bodyBytes = checkedBodyBytes(runs, recordCount, abortedCount)
+  /**
+   * Writes one group; does not sync. The runs are not copied.
+   * @param bodyBytes what `checkedBodyBytes` said of them
+   */
+  write(
+    runs: readonly Uint8Array[],
+    bodyBytes: number,
+    recordCount: number,
+    abortedCount: number,
+  ): WrittenGroup {
     const lengthBytes = groupBytes(bodyBytes, 1)
     const segment = this.#segmentFor(lengthBytes)
     const { header, certificate } = this.#encoder
@@ -315,8 +322,11 @@ export interface GroupCounts {
   readonly rotations: number
 }
 
-/** @throws TypeError or RangeError before anything is touched */
-function checkedBodyBytes(
+/**
+ * How many bytes the runs of a group have.
+ * @throws TypeError, RangeError or LogTooLargeError for what can be no group
+ */
+export function checkedBodyBytes(
   runs: readonly Uint8Array[],
   recordCount: number,
   abortedCount: number,

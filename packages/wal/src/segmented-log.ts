@@ -8,7 +8,8 @@
  *  L1 durableLsn ≤ writtenLsn ≤ endLsn; durable marks move only after a sync has returned.
  *  L2 Groups that are not synced are all in the last segment: rotation syncs before it makes the next.
  *  L3 After the last group stand eight zero bytes, where there is room (unless its write was torn).
- *  L4 An epoch, once written, is never given out again, not even after a cut.
+ *  L4 An epoch that a recovered group has is never given out again, not even after a cut; that of a
+ *     dropped group is, once the group was overwritten, or put aside by salvage.
  *  L5 After a failed write, sync or change of the folder nothing more is accepted, and no mark moves.
  *
  * What a crash at any point leaves is in recovery.ts.
@@ -23,7 +24,13 @@ import {
 } from './errors.ts'
 import { frameBytesOf, sequenceAt, writeFrame } from './frame.ts'
 import { genesisChecksum } from './group.ts'
-import { type CutLink, type GroupCounts, GroupWriter, type WrittenGroup } from './group-writer.ts'
+import {
+  type CutLink,
+  checkedBodyBytes,
+  type GroupCounts,
+  GroupWriter,
+  type WrittenGroup,
+} from './group-writer.ts'
 import { GROUP_BODY_BYTES_MAX } from './layout.ts'
 import type { LogStore } from './log-store.ts'
 import { type Lsn, lsnOf } from './lsn.ts'
@@ -105,7 +112,8 @@ export class SegmentedLog implements LogSource {
     this.store = store
     this.logId = logId
     this.options = options
-    this.recovery = { ...recovered.report, created: recovered.segments.length === 0 }
+    const created = recovered.segments.length === 0 && !options.readOnly
+    this.recovery = { ...recovered.report, created }
     this.#writer = new GroupWriter(store, options, recovered, logId)
   }
 
@@ -206,8 +214,9 @@ export class SegmentedLog implements LogSource {
    */
   writeGroup(runs: readonly Uint8Array[], recordCount: number, abortedCount = 0): WrittenGroup {
     this.#assertWritable('writeGroup')
+    const bodyBytes = checkedBodyBytes(runs, recordCount, abortedCount)
     this.flush()
-    return this.#writer.write(runs, recordCount, abortedCount)
+    return this.#writer.write(runs, bodyBytes, recordCount, abortedCount)
   }
 
   /** Writes the open group; does not sync. */
@@ -218,7 +227,7 @@ export class SegmentedLog implements LogSource {
     const recordCount = this.#openRecords
     this.#openBytes = 0
     this.#openRecords = 0
-    this.#writer.write([body], recordCount, 0)
+    this.#writer.write([body], body.length, recordCount, 0)
     if (this.#open.length > OPEN_GROUP_KEPT_BYTES) this.#open = Buffer.alloc(0)
   }
 
@@ -253,7 +262,10 @@ export class SegmentedLog implements LogSource {
     this.sync()
   }
 
-  /** The records from `from` up to `to`, in order, as far as they are written when it gets there. */
+  /**
+   * The records from `from` up to `to`, in order, as far as they are written when it gets there. Holds a
+   * file open until it is done: leave a loop over it by `break`, or call `return`.
+   */
   read(
     from: Lsn = this.firstLsn,
     to: number = Number.POSITIVE_INFINITY,
