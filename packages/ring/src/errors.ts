@@ -53,7 +53,12 @@ export function errorToPlain(error: unknown, depth = 0): PlainError {
   return { name: error.name, message: error.message, code, facts, cause }
 }
 
-/** A branded error again when it was one; otherwise a plain `Error` that keeps its name and code. */
+const misuse = new Map<string, ErrorConstructor>([
+  ['RangeError', RangeError],
+  ['TypeError', TypeError],
+])
+
+/** A branded error again when it was one; otherwise an error that keeps its name and code. */
 export function errorFromPlain(plain: PlainError): Error {
   const cause = plain.cause === null ? undefined : errorFromPlain(plain.cause)
   if (plain.code?.startsWith('RINGBOLT_')) {
@@ -61,7 +66,8 @@ export function errorFromPlain(plain: PlainError): Error {
     error.name = plain.name
     return error
   }
-  const error = new Error(plain.message, cause === undefined ? undefined : { cause })
+  const Kind = misuse.get(plain.name) ?? Error
+  const error = new Kind(plain.message, cause === undefined ? undefined : { cause })
   error.name = plain.name
   return plain.code === null ? error : Object.assign(error, { code: plain.code })
 }

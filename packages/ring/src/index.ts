@@ -17,7 +17,14 @@ export {
   frameBytes,
 } from './layout.ts'
 export { RingProducer, type Ticket, takeSlot } from './producer.ts'
-export { assertRingSizes, Ring, type RingAddress, type RingSizes } from './ring.ts'
+export {
+  assertRingSizes,
+  formatRing,
+  Ring,
+  type RingAddress,
+  type RingSizes,
+  ringMemoryBytes,
+} from './ring.ts'
 export {
   NoSlotError,
   RecordTooLargeError,

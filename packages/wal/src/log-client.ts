@@ -118,9 +118,13 @@ export class LogClient {
    * @throws RecordTooLargeError, RingFullError; RingPoisonedError with the cause when the log failed
    */
   append(record: Uint8Array, options?: WaitOptions): Promise<Lsn> {
-    const address = this.#producer.hasWaiting ? undefined : this.#producer.tryAppend(record)
-    if (address === undefined) return this.#appendWhenRoom(record, options)
-    return this.#settled(this.#acknowledgedBy, address, address + frameBytes(record.length))
+    try {
+      const address = this.#producer.hasWaiting ? undefined : this.#producer.tryAppend(record)
+      if (address === undefined) return this.#appendWhenRoom(record, options)
+      return this.#settled(this.#acknowledgedBy, address, address + frameBytes(record.length))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async #appendWhenRoom(record: Uint8Array, options?: WaitOptions): Promise<Lsn> {
@@ -152,10 +156,15 @@ export class LogClient {
    * would not make one by itself.
    */
   async waitFor(lsn: Lsn, options?: WaitOptions): Promise<void> {
-    if (this.#watermarks.durableLsn > lsn) return
+    // A record ends after it starts, and marks stand at ends of groups only.
+    await this.durableUpTo(lsn + 1, options)
+  }
+
+  /** Resolves once everything before that position is on stable storage. */
+  protected async durableUpTo(endLsn: number, options?: WaitOptions): Promise<void> {
+    if (this.#watermarks.durableLsn >= endLsn) return
     this.#requestSync()
-    // A record ends at least one frame after it starts; marks stand at ends of groups.
-    await this.#settled('durable', lsn, lsn + 1, options)
+    await this.#settled('durable', 0, endLsn, options)
   }
 
   waitForSync(lsn: Lsn, timeoutMs: number = Number.POSITIVE_INFINITY): void {

@@ -84,22 +84,17 @@ export class LogConsumer {
     return Math.max(0, this.#unsyncedSinceMs + this.#flush.maxWaitMs - this.#nowMs())
   }
 
-  /** Drains what is published and syncs it. */
+  /** For a closed ring: drains all that is published and syncs it. */
   drainAndSync(): void {
     while (this.step());
-    try {
-      this.#sync()
-    } catch (error) {
-      this.fail(error)
-      throw error
-    }
+    this.change(() => this.#sync())
     this.#watermarks.advance(this.#log.endLsn, this.#log.durableLsn)
   }
 
-  /** Any other change of the log; a failure poisons like one of a write. */
-  truncateBefore(change: () => unknown): void {
+  /** Carries out another change of the log; a failure that poisons it poisons the ring too. */
+  change(apply: () => unknown): void {
     try {
-      change()
+      apply()
     } catch (error) {
       if (this.#log.poisoned !== undefined) this.fail(error)
       throw error

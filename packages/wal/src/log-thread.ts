@@ -22,6 +22,7 @@ import { type FlushPolicy, type GroupSink, LogConsumer } from './log-consumer.ts
 import { lsnOf } from './lsn.ts'
 import type { RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
 import { SegmentedLog } from './segmented-log.ts'
+import { checkOptions } from './segmented-log-options.ts'
 import type { LogRequest } from './shared-log.ts'
 import { WATERMARK_BYTES, Watermarks } from './watermarks.ts'
 
@@ -54,6 +55,8 @@ export interface LogThreadStats {
   readonly firstLsn: number
   readonly endLsn: number
   readonly durableLsn: number
+  /** Up to where the ring is reserved: everything that was appended lies before it. */
+  readonly reservedLsn: number
   readonly segments: number
   readonly syncMs: { readonly p50: number; readonly p99: number; readonly max: number }
   readonly heapUsedBytes: number
@@ -133,11 +136,8 @@ class LogThread {
 
   #carryOut(request: LogRequest): void {
     switch (request.op) {
-      case 'flush':
-        this.#consumer.drainAndSync()
-        return
       case 'truncateBefore':
-        this.#consumer.truncateBefore(() => this.#log.truncateBefore(lsnOf(request.lsn)))
+        this.#consumer.change(() => this.#log.truncateBefore(lsnOf(request.lsn)))
         return
       case 'close':
         this.#close()
@@ -183,6 +183,7 @@ class LogThread {
       firstLsn: this.#log.firstLsn,
       endLsn: this.#log.endLsn,
       durableLsn: this.#log.durableLsn,
+      reservedLsn: this.#ring.ring.tailAddress,
       segments: this.#log.segments.length,
       syncMs: {
         p50: milliseconds(this.#syncNanoseconds.percentile(50)),
@@ -242,13 +243,16 @@ function groupBodyBytesMax({ segmentBytes, ringBytes }: LogThreadWork): number {
 
 /** A new log gets an id of its own; an existing one has it in its files. */
 function openStore(work: LogThreadWork): SegmentedLog {
-  const store = new FileStore(work.folder, { createFolder: work.create })
   const options = {
     recovery: work.recovery,
     sync: work.flush.kind === 'each' ? 'full' : 'normal',
     ...(work.segmentBytes === undefined ? {} : { segmentBytes: work.segmentBytes }),
     recordLengthMaxBytes: work.ringBytes,
   } as const
+  // Sizes out of bounds are refused before the folder is touched.
+  assertRingSizes({ capacityBytes: work.ringBytes, slotCount: work.slotCount })
+  checkOptions(options)
+  const store = new FileStore(work.folder, { createFolder: work.create })
   try {
     return SegmentedLog.open(store, options)
   } catch (error) {
@@ -268,8 +272,6 @@ function openMemory(log: SegmentedLog, work: LogThreadWork): OpenedMemory {
 function main(port: MessagePort, work: LogThreadWork): void {
   let thread: LogThread
   try {
-    // Sizes out of bounds are refused before the folder is touched.
-    assertRingSizes({ capacityBytes: work.ringBytes, slotCount: work.slotCount })
     const log = openStore(work)
     const memory = openMemory(log, work)
     thread = new LogThread(port, log, memory, work)

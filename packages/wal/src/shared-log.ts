@@ -21,12 +21,13 @@ import {
   attachProducer,
   currentThreadId,
   errorFromPlain,
+  errorToPlain,
   openRing,
   poisonRing,
   type Ring,
   threadEnvironment,
 } from '@ringbolt/ring'
-import { LogThreadError } from './errors.ts'
+import { LogClosedError, LogThreadError } from './errors.ts'
 import { type AcknowledgedBy, LogClient } from './log-client.ts'
 import type { FlushPolicy } from './log-consumer.ts'
 import type { LogReply, LogThreadStats, LogThreadWork, OpenedMessage } from './log-thread.ts'
@@ -135,7 +136,7 @@ async function startLog(
   }
   const { ring, watermarks, recovery } = message
   const acknowledgedBy = sync === 'full' ? 'durable' : 'written'
-  return new Log(worker, { ring, watermarks, acknowledgedBy }, recovery, release)
+  return new Log(folder, worker, { ring, watermarks, acknowledgedBy }, recovery, release)
 }
 
 function firstMessage(worker: Worker): Promise<OpenedMessage> {
@@ -155,7 +156,7 @@ function flushPolicyOf({ sync = 'full', flush = 'automatic', maxWaitMs }: LogOpt
 }
 
 type Request =
-  | { readonly op: 'flush' | 'stats' | 'close' }
+  | { readonly op: 'stats' | 'close' }
   | { readonly op: 'truncateBefore'; readonly lsn: number }
 
 /** What goes to the log's thread. */
@@ -165,6 +166,7 @@ export type LogRequest = Request & { readonly id: number }
 export class Log extends LogClient {
   /** What opening found and did. */
   readonly recovery: RecoveryReport
+  readonly #folder: string
   readonly #worker: Worker
   readonly #handle: LogHandle
   readonly #ringView: Ring
@@ -174,8 +176,11 @@ export class Log extends LogClient {
   readonly #unwatch: () => void
   #nextRequestId = 0
   #closing: Promise<void> | undefined
+  /** Why the thread answers no more. */
+  #ended: Error | undefined
 
   constructor(
+    folder: string,
     worker: Worker,
     handle: LogHandle,
     recovery: RecoveryReport,
@@ -184,6 +189,7 @@ export class Log extends LogClient {
     const marks = new Watermarks(new AtomicsMemory(handle.watermarks))
     super(attachProducer(handle.ring), marks, handle.acknowledgedBy, threadEnvironment)
     this.recovery = recovery
+    this.#folder = folder
     this.#worker = worker
     this.#handle = handle
     this.#ringView = openRing(handle.ring)
@@ -203,7 +209,8 @@ export class Log extends LogClient {
 
   /** Writes and syncs all that was appended before the call, by any thread. */
   async flush(): Promise<void> {
-    await this.#request({ op: 'flush' })
+    const { stats } = await this.#request({ op: 'stats' })
+    await this.durableUpTo(stats.reservedLsn)
   }
 
   /** Lets go of all whole segments before this LSN; records from it on stay readable. */
@@ -252,6 +259,7 @@ export class Log extends LogClient {
   }
 
   #request(request: Request): Promise<Extract<LogReply, { kind: 'done' }>> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
     const id = this.#nextRequestId++
     const reply = new Promise<LogReply>((resolve) => this.#replies.set(id, resolve))
     const message: LogRequest = { ...request, id }
@@ -270,14 +278,17 @@ export class Log extends LogClient {
     this.#replies.delete(reply.id)
   }
 
-  /** The log's thread is gone: nobody is going to acknowledge anything. */
+  /** The log's thread is gone: nobody is going to acknowledge or answer anything. */
   #threadEnded(cause: Error): void {
-    if (this.#closing === undefined) {
+    const asked = this.#closing !== undefined
+    this.#ended ??= asked ? new LogClosedError(this.#folder) : cause
+    if (!asked) {
       poisonRing(this.#ringView, cause)
       this.#marks.wakeAll()
     }
-    const error = { name: cause.name, message: cause.message, code: null, facts: {}, cause: null }
-    for (const [id, resolve] of this.#replies) resolve({ kind: 'failed', id, error })
+    for (const [id, resolve] of this.#replies) {
+      resolve({ kind: 'failed', id, error: errorToPlain(this.#ended) })
+    }
     this.#replies.clear()
   }
 }
