@@ -7,7 +7,7 @@ import { isRingboltError } from '@ringbolt/ring'
 import { LogVersionError } from '../errors.ts'
 import { groupBytes, SEGMENT_FIRST_GROUP_OFFSET } from '../layout.ts'
 import { SegmentedLog, type SegmentInfo } from '../segmented-log.ts'
-import { checkContent, differ } from './oracle.ts'
+import { checkContent, checkRead, differ } from './oracle.ts'
 import type { Random } from './random.ts'
 import type { Simulation } from './simulation.ts'
 
@@ -29,6 +29,7 @@ interface Damage {
 export function checkDamage(simulation: Simulation, random: Random): void {
   const probe = simulation.open()
   const segments = probe.listSegments()
+  const cuts = new Set(probe.segments.filter(({ header }) => header.cut).map(({ name }) => name))
   probe.close()
   const damage = inflict(simulation, segments, random)
   simulation.coverage.add(`damage: ${damage.kind}`)
@@ -47,7 +48,8 @@ export function checkDamage(simulation: Simulation, random: Random): void {
         ? undefined
         : `damage of ${damage.name}, which holds no records, was refused: ${String(error)}`,
     )
-    salvage(simulation, damage, random, error instanceof LogVersionError)
+    const cutDamaged = damage.kind === 'header' && cuts.has(damage.name)
+    salvage(simulation, damage, random, { cutDamaged })
     return
   }
   simulation.coverage.add('damage: opened')
@@ -113,7 +115,7 @@ function salvage(
   simulation: Simulation,
   damage: Damage,
   random: Random,
-  versionDamaged: boolean,
+  { cutDamaged }: { cutDamaged: boolean },
 ): void {
   if (random.chance(0.5)) interrupt(simulation, random)
   const { segmentBytes, sync } = simulation.geometry
@@ -123,7 +125,7 @@ function salvage(
   try {
     log = SegmentedLog.open(simulation.disk, options)
   } catch (error) {
-    if (!versionDamaged || !(error instanceof LogVersionError)) throw error
+    if (!(error instanceof LogVersionError)) throw error
     simulation.coverage.add('damage: newer version refused')
     return
   }
@@ -135,8 +137,13 @@ function salvage(
       ? `salvage ends at LSN ${log.endLsn}, but up to ${damage.soundLsn} all is sound`
       : undefined,
   )
-  model.adopt(log.firstLsn, log.endLsn, log.nextEpoch)
-  simulation.fail(checkContent(log, model))
+  if (cutDamaged) {
+    // Where the cut was, only its header knew: what it made void may be back.
+    simulation.fail(checkRead(log, model, log.firstLsn, Math.min(damage.soundLsn, log.endLsn)))
+  } else {
+    model.adopt(log.firstLsn, log.endLsn, log.nextEpoch)
+    simulation.fail(checkContent(log, model))
+  }
   const record = new Uint8Array([1, 2, 3])
   log.appendAndSync(record)
   const { endLsn } = log

@@ -126,6 +126,12 @@ export class LogModel {
     this.cut = cut
   }
 
+  /** The announced cut was refused before anything was changed; all is written and durable. */
+  cutFailed(durableLsn: number): void {
+    this.cut = undefined
+    this.confirm(durableLsn)
+  }
+
   cutDone(): void {
     if (this.cut === undefined) throw new Error('no cut has begun')
     this.adoptCut(this.cut)

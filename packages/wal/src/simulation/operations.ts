@@ -1,6 +1,6 @@
 /** The operations of a workload: each announced to the model, made on the log, confirmed and checked. */
 import { FRAME_ABORTED } from '@ringbolt/ring'
-import { LogPoisonedError } from '../errors.ts'
+import { LogIoError, type LogPoisonedError } from '../errors.ts'
 import { frameBytesOf, writeFrame } from '../frame.ts'
 import { viewOf } from '../group.ts'
 import { lsnOf } from '../lsn.ts'
@@ -46,7 +46,9 @@ export class Operations {
     if (disk.faultsHit > faultsBefore) {
       coverage.add(`fault while: ${kind}`)
       this.#simulation.fail(
-        kind === 'prepareStep' ? undefined : `${kind} returned although a call had failed`,
+        kind === 'prepareStep' || this.#simulation.consequencesOnly
+          ? undefined
+          : `${kind} returned although a call had failed`,
       )
     }
     lines?.push(`  end ${this.#log.endLsn}, durable ${this.#log.durableLsn}`)
@@ -55,13 +57,15 @@ export class Operations {
 
   #excuse(kind: OperationKind, error: unknown, faultsBefore: number): void {
     const { coverage, disk, lines } = this.#simulation
-    const readFailed = kind === 'read' && disk.faultsHit > faultsBefore
-    if (!readFailed) {
-      this.#simulation.excuse(error, faultsBefore)
+    const reads = kind === 'read' || kind === 'truncateAfter'
+    if (reads && error instanceof LogIoError && disk.faultsHit > faultsBefore) {
+      // Reading changes nothing, so a failure to read poisons nothing; a cut reads before it changes.
+      lines?.push(`  threw ${String(error)}`)
+      coverage.add(`fault while: ${kind}`)
+      if (kind === 'truncateAfter') this.#model.cutFailed(this.#log.durableLsn)
       return
     }
-    lines?.push(`  threw ${String(error)}`)
-    coverage.add('fault while: read')
+    this.#simulation.excuse(error, faultsBefore)
   }
 
   #dispatch(kind: OperationKind, random: Random): void {
@@ -120,8 +124,7 @@ export class Operations {
   #checkMarks(): void {
     const log = this.#log
     const model = this.#model
-    const { simulation } = { simulation: this.#simulation }
-    simulation.fail(
+    this.#simulation.fail(
       differ('end LSN', model.endLsn, log.endLsn) ??
         differ('next sequence', model.nextSequence, log.nextSequence) ??
         differ('next epoch', model.nextEpoch, log.nextEpoch) ??

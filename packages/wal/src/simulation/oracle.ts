@@ -64,9 +64,7 @@ export function checkContent(log: SegmentedLog, model: LogModel): string | undef
   })
   const due = countRecords(model, from, to)
   return (
-    problem ??
-    differ('end of replay', to, groupsEnd) ??
-    differ('replayed records', due, records)
+    problem ?? differ('end of replay', to, groupsEnd) ?? differ('replayed records', due, records)
   )
 }
 

@@ -72,14 +72,16 @@ const FAULT_CALLS: readonly (readonly [DiskCall, number])[] = [
 const KIB = 1024
 
 export function drawGeometry(random: Random): Geometry {
+  // A spare of more than 1 MiB is prepared in several steps.
+  const large = random.below(400) === 0
   return {
-    sectorBytes: random.pick([512, 4 * KIB]),
-    segmentBytes: random.pick([8, 8, 12, 16, 32, 64]) * KIB,
+    sectorBytes: large ? 4 * KIB : random.pick([512, 4 * KIB]),
+    segmentBytes: large ? 2_304 * KIB : random.pick([8, 8, 12, 16, 32, 64]) * KIB,
     groupBytesMax: random.pick([64, 512, 4 * KIB, 32 * KIB, KIB * KIB]),
     sparesMax: random.below(4),
     sync: random.pick(['full', 'full', 'full', 'normal', 'off'] as const),
     recordBytesMax: random.pick([16, 200, 200, 2_000, 6_000]),
-    hugeEvery: random.pick([0, 0, 0, 60]),
+    hugeEvery: large ? 0 : random.pick([0, 0, 0, 60]),
     evictChance: random.pick([0, 0, 0.5]),
     rounds: random.between(2, 4),
   }

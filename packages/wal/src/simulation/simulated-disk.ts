@@ -248,7 +248,7 @@ export class SimulatedDisk implements LogStore {
 
   /** @internal */
   closedFile(name: string): LogIoError {
-    return this.#ioError('use', name, 'EBADF')
+    return this.#ioError('use', name, 'EBADF', 'the file is closed')
   }
 
   /** How many of the bytes that a write would put from `position` on there is room for. */
@@ -322,8 +322,8 @@ export class SimulatedDisk implements LogStore {
     return content
   }
 
-  #ioError(operation: string, name: string, code: string): LogIoError {
-    const cause = Object.assign(new Error(`${code}: simulated`), { code })
+  #ioError(operation: string, name: string, code: string, text = 'simulated'): LogIoError {
+    const cause = Object.assign(new Error(`${code}: ${text}`), { code })
     return new LogIoError(operation, `${this.location}/${name}`, cause)
   }
 }
