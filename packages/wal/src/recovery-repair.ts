@@ -1,7 +1,7 @@
 /** The changes that recovery makes to files. Each leaves a state that recovery handles the same. */
 import type { LogFile, LogStore } from './log-store.ts'
 import type { TailEvidence } from './recovery-tail.ts'
-import { freeOrdinal, leftName, unfinishedName } from './segment.ts'
+import { freeOrdinal, leftName, spareOrdinal, unfinishedName } from './segment.ts'
 
 const STEP_BYTES = 1024 * 1024
 const ZEROS: Buffer = Buffer.alloc(STEP_BYTES)
@@ -40,6 +40,13 @@ export function rewriteUnproven(file: LogFile, from: number, to: number): boolea
     file.writeAt(at, [step.subarray(0, file.readAt(at, step))])
   }
   return to > from
+}
+
+/** What they hold may be of epochs that are about to be given out again. */
+export function removeSpares(store: LogStore): void {
+  const spares = store.list().filter((name) => spareOrdinal(name) !== undefined)
+  for (const name of spares) store.remove(name)
+  if (spares.length > 0) store.syncFolder()
 }
 
 /**

@@ -468,6 +468,51 @@ describe('segments', () => {
     },
   )
 
+  // Salvage gives epochs of what it leaves out to new groups. Spares that a cut had filled with groups of
+  // those very epochs became the next segments, and their old groups passed for later, durable ones.
+  test('W11, P2: salvage lets no spare lend its groups to the epochs that are given out again', () => {
+    const store = new MemoryStore()
+    const log = openLog(store)
+    for (let index = 0; index < 150; index++) log.appendAndSync(record(index))
+    const lsns = [...log.read()].map(({ lsn }) => lsn)
+    log.truncateAfter(lsns[60] ?? log.endLsn)
+    for (let index = 60; index < 65; index++) log.appendAndSync(record(index))
+    log.close()
+    expect(store.list().some((name) => name.startsWith('spare-'))).toBe(true)
+    const [, second = ''] = store
+      .list()
+      .filter((name) => name.endsWith('.seg'))
+      .sort()
+    const bad = changed(store, second, (bytes) => void bytes.fill(9, 0, 20))
+    const salvaged = openLog(bad, { recovery: 'salvage' })
+    const kept = hexOf(salvaged).length
+    expect(hexOf(salvaged)).toEqual(hexRecords(kept))
+    for (let index = kept; index < 150; index++) salvaged.appendAndSync(record(index))
+    salvaged.close()
+    expect(outcome(bad, { recovery: 'strict' })).toEqual(hexRecords(150))
+  })
+
+  // The header of a segment that began with a cut was damaged. Nothing said any more that the end of the
+  // one before was void, and records that had been cut off came back.
+  test('W11: salvage does not bring back what a cut with a damaged header had made void', () => {
+    const store = new MemoryStore()
+    const log = openLog(store)
+    for (let index = 0; index < 20; index++) log.append(record(index))
+    log.sync()
+    const lsns = [...log.read()].map(({ lsn }) => lsn)
+    log.truncateAfter(lsns[7] ?? log.endLsn)
+    log.appendAndSync(Buffer.from('after the cut'))
+    log.close()
+    const [, second = ''] = store
+      .list()
+      .filter((name) => name.endsWith('.seg'))
+      .sort()
+    const bad = changed(store, second, (bytes) => void bytes.fill(9, 0, 20))
+    expect(outcome(copyOf(bad))).toBe('RINGBOLT_FOREIGN')
+    expect(outcome(bad, { recovery: 'salvage' })).toEqual(hexRecords(7))
+    expect(outcome(bad, { recovery: 'strict' })).toEqual(hexRecords(7))
+  })
+
   test('P2: spares that an earlier log left behind never lend it their groups', () => {
     const store = filled(300)
     const log = openLog(store)

@@ -28,7 +28,7 @@
  *  C9 A segment recycled since the last open holds groups of lower epochs behind its end: they are never
  *     successors, and no mixture of one with a torn new group has a sound checksum.
  *
- * Salvage keeps the same prefix. It first copies the bad segment, then renames later segments, newest
+ * Salvage keeps the same prefix. It first removes the spares, then copies the bad segment, then renames later segments, newest
  * first, and then overwrites the bad tail: after a crash in between, the bad group still stands where
  * it stood, or nothing behind it does.
  */
@@ -43,7 +43,7 @@ import { hex } from './group.ts'
 import { SEGMENT_BLOCK_BYTES, SEGMENT_FIRST_GROUP_OFFSET } from './layout.ts'
 import type { LogFile, LogStore } from './log-store.ts'
 import { type Lsn, lsnOf } from './lsn.ts'
-import { putAside, rewriteUnproven, zeroTail } from './recovery-repair.ts'
+import { putAside, removeSpares, rewriteUnproven, zeroTail } from './recovery-repair.ts'
 import type { LeftOut, RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
 import { type ChainLink, type ScanEnd, type SegmentScan, scanSegment } from './recovery-scan.ts'
 import { scanTail, type TailEvidence } from './recovery-tail.ts'
@@ -55,6 +55,7 @@ import {
   type SegmentHeader,
   type SegmentHeaderRead,
 } from './segment.ts'
+import { SegmentReader } from './segment-reader.ts'
 
 export type { LeftOut, RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
 
@@ -114,11 +115,13 @@ interface Stop {
 export function recover(store: LogStore, options: RecoveryOptions): RecoveredLog {
   const named = readHeaders(store, options)
   const firstBad = named.findIndex(({ read }) => !read.ok)
-  const sound = (firstBad < 0 ? named : named.slice(0, firstBad)).map(soundHeader)
-  const { live, voided } = chooseLive(sound)
-  const { scanned, stop, tail } = scanAll(store, live, options, firstBad >= 0)
-  const after = live.slice(scanned.length).map(({ name }) => name)
-  const left = [...after, ...(firstBad < 0 ? [] : named.slice(firstBad).map(({ name }) => name))]
+  const bad = firstBad < 0 ? [] : named.slice(firstBad).map(({ name }) => name)
+  const logId = options.logId ?? named.map(({ read }) => read.ok && read.header.logId).find(Boolean)
+  const bound = boundOf(store, bad[0], logId || undefined)
+  const sound = named.slice(0, named.length - bad.length).map(soundHeader)
+  const { live, voided } = chooseLive(sound, bound)
+  const { scanned, stop, tail } = scanAll(store, live, options, bad.length > 0, bound)
+  const left = [...live.slice(scanned.length).map(({ name }) => name), ...bad]
   const leftOut =
     options.policy === 'salvage' ? aside(store, options, scanned, stop, tail, left) : []
   const last = scanned.at(-1)
@@ -126,17 +129,32 @@ export function recover(store: LogStore, options: RecoveryOptions): RecoveredLog
   return {
     segments: scanned.map(toLive),
     link: last?.scan.link ?? emptyLink(left),
-    logId: named.map(({ read }) => (read.ok ? read.header.logId : undefined)).find(Boolean),
+    logId: logId || undefined,
     voidSegments: voided.map(({ name, header }) => ({ name, segmentBytes: header.segmentBytes })),
-    sealed: last !== undefined && stop !== undefined && tail === undefined,
+    sealed: last !== undefined && tail === undefined,
     report: makeReport(options.policy, scanned, stop, tail, leftOut),
   }
+}
+
+/**
+ * Where a segment without a sound header begins, as its first group tells: it may have been a cut, and
+ * what it made void must not come back. Infinity when it cannot be told.
+ */
+function boundOf(store: LogStore, name: string | undefined, logId: Uint8Array | undefined): number {
+  if (name === undefined || logId === undefined) return Number.POSITIVE_INFINITY
+  return withFile(store, name, (file) => {
+    const limit = file.length()
+    const read = new SegmentReader(file, logId, true).group(SEGMENT_FIRST_GROUP_OFFSET, limit)
+    const header = read.ok ? read.group.header : read.header
+    const first = header?.foreignId === undefined && header?.epoch === epochOfName(name)
+    return header !== undefined && first ? header.firstLsn : Number.POSITIVE_INFINITY
+  })
 }
 
 function readHeaders(store: LogStore, options: RecoveryOptions): Named[] {
   const names = store.list().filter(isSegmentName).sort()
   let logId = options.logId
-  return names.map((name) => {
+  const named = names.map((name): Named => {
     const read = withFile(store, name, (file) => readHeader(file, name))
     if (read.ok) {
       logId ??= read.header.logId
@@ -148,11 +166,17 @@ function readHeaders(store: LogStore, options: RecoveryOptions): Named[] {
         }
         throw new LogMismatchError(placeOf(store, name, 0), mismatch)
       }
-    } else if (options.policy !== 'salvage' || read.kind === 'version') {
+    } else if (options.policy !== 'salvage') {
       throw headerError(store, name, read)
     }
     return { name, read }
   })
+  // A log that is wholly of another version is not for this program to take apart.
+  const [first] = named
+  if (first !== undefined && !first.read.ok && first.read.kind === 'version') {
+    if (!named.some(({ read }) => read.ok)) throw headerError(store, first.name, first.read)
+  }
+  return named
 }
 
 function readHeader(file: LogFile, name: string): SegmentHeaderRead {
@@ -183,19 +207,18 @@ interface Headed {
 }
 
 /** From the newest back: whoever begins at or past a cut that comes later is void (C8). */
-function chooseLive(segments: readonly Headed[]): { live: Headed[]; voided: Headed[] } {
+function chooseLive(
+  segments: readonly Headed[],
+  bound: number,
+): { live: Headed[]; voided: Headed[] } {
   const live: Headed[] = []
   const voided: Headed[] = []
   for (const segment of segments.toReversed()) {
     const next = live[0]
-    if (next === undefined || segment.header.firstLsn < next.header.firstLsn) {
-      live.unshift(segment)
-    } else if (next.header.cut) {
-      voided.unshift(segment)
-    } else {
-      // Two segments claim the same range: the chain between them will show it.
-      live.unshift(segment)
-    }
+    const nextLsn = next?.header.firstLsn ?? bound
+    if (segment.header.firstLsn >= nextLsn && (next?.header.cut ?? true)) voided.unshift(segment)
+    // If two claim the same range without a cut, the chain between them will show it.
+    else live.unshift(segment)
   }
   return { live, voided }
 }
@@ -212,6 +235,7 @@ function scanAll(
   live: readonly Headed[],
   options: RecoveryOptions,
   moreFollow: boolean,
+  bound: number,
 ): ScannedAll {
   const scanned: Scanned[] = []
   for (const [index, { name, header }] of live.entries()) {
@@ -229,9 +253,10 @@ function scanAll(
       return { scanned, stop, tail: undefined }
     }
     const next = live[index + 1]?.header
+    const lsnLimit = next?.firstLsn ?? bound
     const result = withFile(store, name, (file) => {
-      const scan = scanSegment(file, header, next?.firstLsn ?? Number.POSITIVE_INFINITY)
-      const whole = next !== undefined && scan.link.lsn >= next.firstLsn
+      const scan = scanSegment(file, header, lsnLimit)
+      const whole = scan.link.lsn >= lsnLimit && scan.end.kind === 'end'
       const tail = whole ? undefined : scanTail(file, header, scan.position, scan.link.epoch)
       return { scan, tail }
     })
@@ -299,6 +324,8 @@ function aside(
 ): LeftOut[] {
   const last = scanned.at(-1)
   const leftOut: LeftOut[] = []
+  // First: epochs of what is left out are given out again, and a spare may hold some of them.
+  if (!options.readOnly && (stop !== undefined || later.length > 0)) removeSpares(store)
   if (last !== undefined && stop !== undefined && tail !== undefined && stop.name === last.name) {
     const keptAs = options.readOnly ? null : putAside(store, last.name, 'copy')
     leftOut.push({
