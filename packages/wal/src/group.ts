@@ -15,7 +15,6 @@ import {
   CERTIFICATE_END_SEQUENCE_OFFSET,
   CERTIFICATE_EPOCH_OFFSET,
   CERTIFICATE_FIRST_SEQUENCE_OFFSET,
-  CERTIFICATE_FLAG_FALLBACK,
   CERTIFICATE_FLAGS_KNOWN,
   CERTIFICATE_FLAGS_OFFSET,
   CERTIFICATE_HEADER_CHECKSUM_OFFSET,
@@ -308,13 +307,6 @@ function sumOfLanes(view: DataView, laneCount: number): number {
 /** The group's checksum: what the next one's `previous` must be. */
 export function certificateChecksum(certificate: Uint8Array, laneCount: number): number {
   return viewOf(certificate).getUint32(certificateChecksumOffset(laneCount), true)
-}
-
-export function isFallback(certificate: Uint8Array): boolean {
-  return (
-    (viewOf(certificate).getUint16(CERTIFICATE_FLAGS_OFFSET, true) & CERTIFICATE_FLAG_FALLBACK) !==
-    0
-  )
 }
 
 /** By a loop: the bytes are few, and a call out of JavaScript would cost more. */

@@ -46,11 +46,11 @@ export const SEGMENT_HEADER_BYTES: number = SEGMENT_CHECKSUM_OFFSET + U32
 
 /** The segment begins where earlier ones were cut: what they hold at or past its first LSN is void. */
 export const SEGMENT_FLAG_CUT = 1
-export const SEGMENT_FLAGS_KNOWN: number = SEGMENT_FLAG_CUT
+export const SEGMENT_FLAGS_KNOWN: number = 0 | SEGMENT_FLAG_CUT
 
 /** The header has a block of the largest common sector size to itself; the rest of it is zeros. */
 export const SEGMENT_BLOCK_BYTES = 4096
-export const SEGMENT_FIRST_GROUP_OFFSET: number = SEGMENT_BLOCK_BYTES
+export const SEGMENT_FIRST_GROUP_OFFSET: number = SEGMENT_MAGIC_OFFSET + SEGMENT_BLOCK_BYTES
 export const SEGMENT_BYTES_DEFAULT: number = 16 * 1024 * 1024
 export const SEGMENT_BYTES_MIN: number = 2 * SEGMENT_BLOCK_BYTES
 
@@ -97,7 +97,7 @@ export const CERTIFICATE_LANES_OFFSET: number = CERTIFICATE_BODY_CHECKSUM_OFFSET
 
 /** The group was written by the one-lane path because the others were not trusted. */
 export const CERTIFICATE_FLAG_FALLBACK = 1
-export const CERTIFICATE_FLAGS_KNOWN: number = CERTIFICATE_FLAG_FALLBACK
+export const CERTIFICATE_FLAGS_KNOWN: number = 0 | CERTIFICATE_FLAG_FALLBACK
 const CERTIFICATE_CHECKSUM_BYTES = U32
 
 export function certificateBytes(laneCount: number): number {

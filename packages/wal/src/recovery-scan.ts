@@ -20,7 +20,7 @@ export interface ChainLink {
   readonly previous: number
 }
 
-export function linkOfHeader(header: SegmentHeader): ChainLink {
+function linkOfHeader(header: SegmentHeader): ChainLink {
   return {
     epoch: header.firstEpoch,
     lsn: header.firstLsn,
@@ -29,7 +29,7 @@ export function linkOfHeader(header: SegmentHeader): ChainLink {
   }
 }
 
-export function linkAfter({ header, checksum }: Group): ChainLink {
+function linkAfter({ header, checksum }: Group): ChainLink {
   return {
     epoch: header.epoch + 1,
     lsn: header.firstLsn + header.bodyBytes,

@@ -45,7 +45,6 @@ const EPOCH_DIGITS = 16
 const SEGMENT_NAME = /^[0-9a-f]{16}\.seg$/
 const SPARE_NAME = /^spare-([1-9][0-9]{0,8})$/
 const UNFINISHED_NAME = /^spare-[1-9][0-9]{0,8}\.new$/
-const LEFT_NAME = /^[0-9a-f]{16}\.seg\.left(-[1-9][0-9]*)?$/
 
 export function segmentName(firstEpoch: number): string {
   return `${firstEpoch.toString(16).padStart(EPOCH_DIGITS, '0')}.seg`
@@ -83,11 +82,6 @@ export function isUnfinishedName(name: string): boolean {
 export function freeOrdinal(names: readonly string[]): number {
   const digits = names.map((name) => Number(/^spare-([0-9]{1,9})(\.new)?$/.exec(name)?.[1] ?? 0))
   return Math.max(0, ...digits) + 1
-}
-
-/** What salvage left out and kept: never deleted by the log. */
-export function isLeftName(name: string): boolean {
-  return LEFT_NAME.test(name)
 }
 
 /** The first name for what is left out of a segment that is not taken. */

@@ -40,7 +40,7 @@ export type CheckedOptions = Required<Omit<SegmentedLogOptions, 'logId'>> & {
 }
 
 const MIB = 1024 * 1024
-export const RECORD_LENGTH_MAX: number = 2 ** 31 - 1
+const RECORD_LENGTH_MAX = 2 ** 31 - 1
 
 /** @throws RangeError or TypeError for what cannot be, before anything is touched */
 export function checkOptions(options: SegmentedLogOptions): CheckedOptions {
