@@ -27,3 +27,6 @@ export {
   type SimulatedDiskOptions,
 } from './simulated-disk.ts'
 export type { SeedOptions, SimulationContext } from './simulation.ts'
+export { STRACE_CALLS, traceOfStrace } from './strace-trace.ts'
+export { checkSyncOrder, type OrderViolation, type TraceEvent } from './sync-order.ts'
+export { TracingStore } from './tracing-store.ts'
