@@ -1,6 +1,6 @@
 export type { WaitOptions } from './append-queue.ts'
 export { poisonRing, RingConsumer } from './consumer.ts'
-export { currentThreadId, type RingEnvironment, threadEnvironment } from './environment.ts'
+export { type RingEnvironment, threadEnvironment } from './environment.ts'
 export {
   type ErrorFacts,
   errorFromPlain,
@@ -11,10 +11,10 @@ export {
 } from './errors.ts'
 export {
   FRAME_ABORTED,
-  FRAME_ALIGNMENT_BYTES,
   FRAME_HEADER_BYTES,
   FRAME_LENGTH_MASK,
   frameBytes,
+  UNIT_BYTES as FRAME_ALIGNMENT_BYTES,
 } from './layout.ts'
 export { RingProducer, type Ticket, takeSlot } from './producer.ts'
 export {

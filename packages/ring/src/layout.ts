@@ -43,7 +43,7 @@
  *   └──────────────────────────────────┘
  */
 const LINE_WORDS = 32
-const WORD_BYTES = 4
+export const WORD_BYTES = 4
 
 export const RING_MAGIC = 0x52_42_52_31 // "RBR1"
 export const RING_LAYOUT_VERSION = 1
@@ -110,11 +110,11 @@ export const STATE_POISONED = 3
 export const OWNER_NONE = 0
 export const OWNER_DEAD: number = -1
 
-export const UNIT_BYTES = 8
-export const UNIT_WORDS: number = UNIT_BYTES / WORD_BYTES
+export const UNIT_WORDS = 2
+/** What an address counts in; also what frames are aligned to. */
+export const UNIT_BYTES: number = UNIT_WORDS * WORD_BYTES
 
 export const FRAME_HEADER_BYTES = 4
-export const FRAME_ALIGNMENT_BYTES: number = UNIT_BYTES
 export const FRAME_LENGTH_MASK = 0x7fff_ffff
 /** As the sign of a 32-bit integer. */
 export const FRAME_ABORTED: number = 0x8000_0000 | 0
@@ -126,9 +126,7 @@ export const SLOT_COUNT_MAX = 4096
 
 /** The whole frame of a record of that many bytes: header, payload, padding. */
 export function frameBytes(recordLengthBytes: number): number {
-  return (
-    (recordLengthBytes + FRAME_HEADER_BYTES + FRAME_ALIGNMENT_BYTES - 1) & -FRAME_ALIGNMENT_BYTES
-  )
+  return (recordLengthBytes + FRAME_HEADER_BYTES + UNIT_BYTES - 1) & -UNIT_BYTES
 }
 
 export function slotWord(slotIndex: number): number {

@@ -178,8 +178,8 @@ describe('the checker bites: planted bugs', () => {
   })
 })
 
-function wrap<T extends { new (memory: SharedMemory): SharedMemory }>(
-  Mistake: T,
+function wrap(
+  Mistake: new (memory: SharedMemory) => SharedMemory,
 ): (memory: SharedMemory) => SharedMemory {
   return (memory) => new Mistake(memory)
 }

@@ -24,6 +24,7 @@ import {
   CAPACITY_BYTES_MAX,
   CAPACITY_BYTES_MIN,
   dataByteOffset,
+  FRAME_HEADER_BYTES,
   OWNER_DEAD,
   OWNER_NONE,
   RING_LAYOUT_VERSION,
@@ -33,6 +34,8 @@ import {
   SLOT_SPACE_WAITS,
   slotWord,
   UNIT_BYTES,
+  UNIT_WORDS,
+  WORD_BYTES,
   WORD_CAPACITY_UNITS,
   WORD_COMMITTED,
   WORD_DEATHS,
@@ -127,14 +130,14 @@ export class Ring {
     if (memory.byteLength !== expectedBytes) {
       throw new RingCorruptError('size of the ring', expectedBytes, memory.byteLength)
     }
-    this.recordLengthMaxBytes = this.capacityBytes - 4
+    this.recordLengthMaxBytes = this.capacityBytes - FRAME_HEADER_BYTES
     this.dataByteOffset = dataByteOffset(this.slotCount)
-    this.dataWord = this.dataByteOffset / 4
+    this.dataWord = this.dataByteOffset / WORD_BYTES
   }
 
   /** The index of the word that holds the header of a frame at this address. */
   headerWord(unit: number): number {
-    return this.dataWord + (unit & (this.capacityUnits - 1)) * 2
+    return this.dataWord + (unit & (this.capacityUnits - 1)) * UNIT_WORDS
   }
 
   /** Where in the data region this address is, in bytes from its start. */

@@ -19,7 +19,6 @@ import { Worker } from 'node:worker_threads'
 import {
   AtomicsMemory,
   attachProducer,
-  currentThreadId,
   errorFromPlain,
   errorToPlain,
   openRing,
@@ -302,6 +301,3 @@ function watchWorkers(ring: Ring): () => void {
   process.on('worker', onWorker)
   return () => process.off('worker', onWorker)
 }
-
-/** The id of the calling thread, as `reportThreadDeath` takes it. */
-export const logThreadId: number = currentThreadId
