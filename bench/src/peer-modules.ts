@@ -1,0 +1,58 @@
+/**
+ * The peers as they are used here. They live in `bench/peers`, a project outside the workspace, so
+ * that nobody needs them to build; `pnpm bench:peers` installs them.
+ */
+import { createRequire } from 'node:module'
+
+const requirePeer = createRequire(new URL('../peers/package.json', import.meta.url))
+
+export interface LmdbDatabase {
+  put(key: number, value: Uint8Array): Promise<boolean>
+  putSync(key: number, value: Uint8Array): boolean
+  close(): Promise<void>
+}
+
+export interface LmdbOptions {
+  readonly path: string
+  readonly encoding: 'binary'
+  readonly keyEncoding: 'uint32'
+  readonly mapSize: number
+  readonly overlappingSync?: boolean
+}
+
+interface Lmdb {
+  open(options: LmdbOptions): LmdbDatabase
+}
+
+export interface SqliteStatement {
+  run(...values: readonly Uint8Array[]): unknown
+}
+
+export interface SqliteDatabase {
+  pragma(source: string): unknown
+  exec(source: string): unknown
+  prepare(source: string): SqliteStatement
+  close(): unknown
+}
+
+type Sqlite = new (path: string) => SqliteDatabase
+
+export function loadLmdb(): Lmdb {
+  return requirePeer('lmdb')
+}
+
+export function loadSqlite(): Sqlite {
+  return requirePeer('better-sqlite3')
+}
+
+/** Whether both are installed and their native parts are built. */
+export function peersInstalled(): boolean {
+  try {
+    loadLmdb()
+    const Sqlite = loadSqlite()
+    new Sqlite(':memory:').close()
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,86 @@
+/** Load threads: started, ready before the clock, ended with a result each. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { PHASE_MEASURE, PHASE_STOP, PHASE_WARM_UP, type Phases } from './phases.ts'
+
+export type LoadMessage<Result> =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'result'; readonly result: Result }
+
+export interface LoadThread<Result> {
+  readonly ready: Promise<void>
+  readonly result: Promise<Result>
+  readonly ended: Promise<void>
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>
+  readonly resolve: (value: T) => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** What `Promise.withResolvers` is from Node 22 on. */
+function deferred<T>(): Deferred<T> {
+  let settle: Omit<Deferred<T>, 'promise'> | undefined
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  if (settle === undefined) throw new Error('a promise runs its executor at once')
+  return { promise, ...settle }
+}
+
+/** A thread that fails or ends early rejects whatever is still awaited of it. */
+export function startThread<Result>(file: URL, workerData: unknown): LoadThread<Result> {
+  const worker = new Worker(file, { workerData })
+  const ready = deferred<void>()
+  const result = deferred<Result>()
+  const ended = deferred<void>()
+  const fail = (error: Error): void => {
+    ready.reject(error)
+    result.reject(error)
+    ended.reject(error)
+  }
+  worker.on('message', (message: LoadMessage<Result>) => {
+    if (message.kind === 'ready') ready.resolve(undefined)
+    else result.resolve(message.result)
+  })
+  worker.on('error', fail)
+  worker.on('exit', (code) => {
+    ended.resolve(undefined)
+    fail(new Error(`a load thread ended with ${code} before it gave its result`))
+  })
+  // The one that is awaited first tells; the others would tell again.
+  for (const settled of [ready.promise, result.promise, ended.promise])
+    settled.catch(() => undefined)
+  return { ready: ready.promise, result: result.promise, ended: ended.promise }
+}
+
+export interface Window {
+  readonly warmUpMs: number
+  readonly measureMs: number
+}
+
+export interface MeasuredLoad<Result> {
+  readonly results: readonly Result[]
+  readonly elapsedMs: number
+}
+
+/** Runs threads that loop until they are told to stop; returns what they counted in the window. */
+export async function measureLoad<Result>(
+  threads: readonly LoadThread<Result>[],
+  phases: Phases,
+  window: Window,
+): Promise<MeasuredLoad<Result>> {
+  const failed = Promise.all(threads.map(({ result }) => result))
+  await Promise.all(threads.map(({ ready }) => ready))
+  phases.enter(PHASE_WARM_UP)
+  await Promise.race([sleep(window.warmUpMs), failed])
+  const startedMs = performance.now()
+  phases.enter(PHASE_MEASURE)
+  await Promise.race([sleep(window.measureMs), failed])
+  phases.enter(PHASE_STOP)
+  const elapsedMs = performance.now() - startedMs
+  const results = await failed
+  await Promise.all(threads.map(({ ended }) => ended))
+  return { results, elapsedMs }
+}
