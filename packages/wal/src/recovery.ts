@@ -27,6 +27,8 @@
  *     hold at or past its first LSN, in whatever subset they are still there; void ones are released.
  *  C9 A segment recycled since the last open holds groups of lower epochs behind its end: they are never
  *     successors, and no mixture of one with a torn new group has a sound checksum.
+ *  C10 Names may be there that are not certain: the process was killed, or the folder's sync failed, after
+ *     a rename. The folder is synced before anything is built on them.
  *
  * Salvage keeps the same prefix. It first removes the spares, then copies the bad segment, then renames later segments, newest
  * first, and then overwrites the bad tail: after a crash in between, the bad group still stands where
@@ -96,6 +98,8 @@ interface Stop {
 }
 
 export function recover(store: LogStore, options: RecoveryOptions): RecoveredLog {
+  // A process that died may have left names that no power failure would (C10).
+  if (!options.readOnly) store.syncFolder()
   const named = readHeaders(store, options)
   const firstBad = named.findIndex(({ read }) => !read.ok)
   const bad = firstBad < 0 ? [] : named.slice(firstBad).map(({ name }) => name)
