@@ -116,6 +116,10 @@ function countRecords(model: LogModel, from: number, to: number): number {
   return count
 }
 
-export function differ(what: string, expected: number, actual: number): string | undefined {
+export function differ<T extends number | string>(
+  what: string,
+  expected: T,
+  actual: T,
+): string | undefined {
   return expected === actual ? undefined : `${what}: expected ${expected}, found ${actual}`
 }

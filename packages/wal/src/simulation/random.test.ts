@@ -34,9 +34,9 @@ describe('Random', () => {
   test('below, between, chance, pick and weighted stay in bounds and use all of them', () => {
     const random = new Random(1)
     const below = new Set(Array.from({ length: 1_000 }, () => random.below(7)))
-    expect([...below].sort()).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect([...below].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6])
     const between = new Set(Array.from({ length: 1_000 }, () => random.between(3, 5)))
-    expect([...between].sort()).toEqual([3, 4, 5])
+    expect([...between].toSorted((a, b) => a - b)).toEqual([3, 4, 5])
     const heads = Array.from({ length: 10_000 }, () => random.chance(0.25)).filter(Boolean).length
     expect(heads).toBeGreaterThan(2_300)
     expect(heads).toBeLessThan(2_700)

@@ -42,6 +42,9 @@ export interface RoundPlan {
   /** Bytes beyond what is on the disk when the round begins; undefined: no bound. */
   readonly freeBytes: number | undefined
   readonly ending: CrashKind | 'close'
+  /** Opens read-only before it opens for writing: that must find the same and change nothing. */
+  readonly looksFirst: boolean
+  readonly opensTwice: boolean
 }
 
 const CRASH_CALLS: readonly (readonly [DiskCall | 'any', number])[] = [
@@ -95,9 +98,12 @@ export function drawRound(random: Random, geometry: Geometry, round: number): Ro
     crash: random.chance(0.75) ? drawCrash(random, crashWhileOpening) : undefined,
     crashWhileOpening,
     faults: random.chance(0.3) ? drawFaults(random) : [],
-    faultsWhileOpening: random.chance(0.3),
+    faultsWhileOpening: crashWhileOpening && random.chance(0.5),
     freeBytes: random.chance(0.1) ? random.below(3 * geometry.segmentBytes) : undefined,
     ending: random.pick(['power', 'power', 'power', 'kill', 'kill', 'close'] as const),
+    // A file that is opened may show other bytes where pages are evicted.
+    looksFirst: !crashWhileOpening && geometry.evictChance === 0 && random.chance(0.2),
+    opensTwice: random.chance(0.15),
   }
 }
 

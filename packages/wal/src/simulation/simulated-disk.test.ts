@@ -91,7 +91,7 @@ describe('a power failure', () => {
       file.writeAt(0, [filled(3)])
       seen.add(powerCycle(disk, { ...NOTHING_KEPT, kept: 0.5 }).contentOf('a')[0])
     }
-    expect([...seen].sort()).toEqual([1, 2, 3])
+    expect([...seen].map(Number).toSorted((a, b) => a - b)).toEqual([1, 2, 3])
   })
 
   test('loses an unsynced length, or keeps it over zeros, garbage or old blocks', () => {
@@ -236,7 +236,7 @@ describe('faults', () => {
       file.sync()
       lost.add(powerCycle(disk, ALL_KEPT).contentOf('a')[0])
     }
-    expect([...lost].sort()).toEqual([1, 2])
+    expect([...lost].map(Number).toSorted((a, b) => a - b)).toEqual([1, 2])
   })
 
   test('bytes that a failed sync lost are saved when they are written again', () => {

@@ -17,6 +17,7 @@ import { LogModel } from './log-model.ts'
 import { Operations } from './operations.ts'
 import { checkOpened, differ } from './oracle.ts'
 import { Random } from './random.ts'
+import { checkGlimpse, look, marksOf } from './read-only.ts'
 import { drawGeometry, drawRound, type Geometry, type RoundPlan } from './seed-plan.ts'
 import { drawOdds, SimulatedDisk } from './simulated-disk.ts'
 
@@ -89,7 +90,10 @@ export class Simulation {
     if (plan.freeBytes !== undefined) disk.setCapacity(disk.lengthBytes + plan.freeBytes)
     if (plan.crashWhileOpening) disk.planCrash(plan.crash)
     if (plan.faultsWhileOpening) disk.planFaults(plan.faults)
-    const log = this.tryOpen()
+    const glimpse = plan.looksFirst ? look(this) : undefined
+    let log = this.tryOpen()
+    if (log !== undefined && glimpse !== undefined) this.fail(checkGlimpse(glimpse, log))
+    if (log !== undefined && plan.opensTwice) log = this.#openAgain(log)
     if (log !== undefined) {
       if (!plan.crashWhileOpening) disk.planCrash(plan.crash)
       if (!plan.faultsWhileOpening) disk.planFaults(plan.faults)
@@ -97,6 +101,22 @@ export class Simulation {
       this.#leave(log, plan)
     }
     this.restart()
+  }
+
+  /** Opening twice gives the same: after a recovery, nothing is left to recover. */
+  #openAgain(log: SegmentedLog): SegmentedLog | undefined {
+    this.coverage.add('opened twice')
+    const before = marksOf(log)
+    this.closeLog(log)
+    const again = this.tryOpen()
+    if (again === undefined) throw new SimulationFailure('neither opened nor crashed')
+    this.fail(differ('marks after opening twice', before, marksOf(again)))
+    this.fail(
+      again.recovery.reason === 'clean' || this.consequencesOnly
+        ? undefined
+        : `opened twice: ${again.recovery.reason}`,
+    )
+    return again
   }
 
   #work(log: SegmentedLog, plan: RoundPlan, random: Random): void {
