@@ -1,6 +1,6 @@
 /** Load threads: started, ready before the clock, ended with a result each. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
+import { type MessagePort, Worker } from 'node:worker_threads'
 import { PHASE_MEASURE, PHASE_STOP, PHASE_WARM_UP, type Phases } from './phases.ts'
 
 export type LoadMessage<Result> =
@@ -30,8 +30,12 @@ function deferred<T>(): Deferred<T> {
 }
 
 /** A thread that fails or ends early rejects whatever is still awaited of it. */
-export function startThread<Result>(file: URL, workerData: unknown): LoadThread<Result> {
-  const worker = new Worker(file, { workerData })
+export function startThread<Result>(
+  file: URL,
+  workerData: unknown,
+  transferList: readonly MessagePort[] = [],
+): LoadThread<Result> {
+  const worker = new Worker(file, { workerData, transferList: [...transferList] })
   const ready = deferred<void>()
   const result = deferred<Result>()
   const ended = deferred<void>()
