@@ -2,6 +2,7 @@
 import type { LogFile, LogStore } from './log-store.ts'
 import type { TailEvidence } from './recovery-tail.ts'
 import { freeOrdinal, leftName, spareOrdinal, unfinishedName } from './segment.ts'
+import { SegmentReader } from './segment-reader.ts'
 
 const STEP_BYTES = 1024 * 1024
 const ZEROS: Buffer = Buffer.alloc(STEP_BYTES)
@@ -30,16 +31,32 @@ function writeZeros(file: LogFile, from: number, to: number): void {
 }
 
 /**
- * Writes the same bytes again, so that the sync that follows really reaches them.
- * @returns true when something was written; not synced yet
+ * Writes groups again, the very bytes that were checked here, so that the sync that follows really
+ * reaches them. Not what a scan has checked before: pages that a failed sync left unwritten may have
+ * been evicted since, and the file read differently now.
+ * @param checksumAtEnd what the chain must have come to at `to`
+ * @returns false when the groups are not there any more: the log is to be scanned again
  */
-export function rewriteUnproven(file: LogFile, from: number, to: number): boolean {
-  const buffer = Buffer.allocUnsafe(Math.min(STEP_BYTES, Math.max(0, to - from)))
-  for (let at = from; at < to; at += buffer.length) {
-    const step = buffer.subarray(0, Math.min(buffer.length, to - at))
-    file.writeAt(at, [step.subarray(0, file.readAt(at, step))])
+export function rewriteUnproven(
+  file: LogFile,
+  logId: Uint8Array,
+  from: number,
+  to: number,
+  checksumAtEnd: number,
+): boolean {
+  const reader = new SegmentReader(file, logId, true)
+  let position = from
+  let checksum: number | undefined
+  while (position < to) {
+    const read = reader.group(position, to)
+    if (!read.ok) return false
+    const { header, endPosition } = read.group
+    if (checksum !== undefined && header.previous !== checksum) return false
+    checksum = read.group.checksum
+    file.writeAt(position, [reader.bytes(position, endPosition - position, to)])
+    position = endPosition
   }
-  return to > from
+  return checksum === undefined || checksum === checksumAtEnd
 }
 
 /** What they hold may be of epochs that are about to be given out again. */

@@ -18,7 +18,8 @@
  *     and the first sector of the next group's write, the same epoch at the same place, would complete
  *     it. A crash in between leaves fewer of its bytes: C1, C2.
  *  C5 The last good groups may be in the page cache only, after a failed sync even in pages that the
- *     kernel calls clean. What no header proves synced is written again, the same bytes, and synced.
+ *     kernel calls clean and may evict at any moment. What no header proves synced is read once more,
+ *     checked, written again, the very bytes that were checked, and synced.
  *  C6 The crash hit a rotation. A `.seg` name appears only after its header was synced: either the
  *     segment is there and empty, or a spare is.
  *  C7 The crash hit `truncateBefore`. Segments are released from the oldest on, each made certain
@@ -30,9 +31,9 @@
  *  C10 Names may be there that are not certain: the process was killed, or the folder's sync failed, after
  *     a rename. The folder is synced before anything is built on them.
  *
- * Salvage keeps the same prefix. It first removes the spares, then copies the bad segment, then renames later segments, newest
- * first, and then overwrites the bad tail: after a crash in between, the bad group still stands where
- * it stood, or nothing behind it does.
+ * Salvage keeps the same prefix. It first removes the spares, then copies the bad segment, then renames
+ * later segments, newest first, and then overwrites the bad tail: after a crash in between, the bad
+ * group still stands where it stood, or nothing behind it does.
  */
 import { LogCorruptError, LogVersionError, type Mismatch } from './errors.ts'
 import { hex } from './group.ts'
@@ -112,7 +113,10 @@ export function recover(store: LogStore, options: RecoveryOptions): RecoveredLog
   const leftOut =
     options.policy === 'salvage' ? aside(store, options, scanned, stop, tail, left) : []
   const last = scanned.at(-1)
-  if (last !== undefined && !options.readOnly) repairLast(store, last, tail)
+  if (last !== undefined && !options.readOnly && !repairLast(store, last, tail)) {
+    // The file reads differently than a moment ago (C5); each time round the log is shorter.
+    return recover(store, options)
+  }
   return {
     segments: scanned.map(toLive),
     link: last?.scan.link ?? emptyLink(left),
@@ -266,13 +270,19 @@ function summarize(
   return { ...common, groupsSound, reason: bad ?? 'follows a bad group' }
 }
 
-/** @param tail what stands behind the end; undefined when a later, left out, segment bounds it */
-function repairLast(store: LogStore, last: Scanned, tail: TailEvidence | undefined): void {
-  withFile(store, last.name, (file) => {
-    const { position, unprovenPosition } = last.scan
-    const zeroed = tail !== undefined && zeroTail(file, position, last.header.segmentBytes, tail)
-    const rewritten = rewriteUnproven(file, unprovenPosition, position)
-    if (zeroed || rewritten) file.sync()
+/**
+ * @param tail what stands behind the end; undefined when a later, left out, segment bounds it
+ * @returns false when what was scanned is not there any more
+ */
+function repairLast(store: LogStore, last: Scanned, tail: TailEvidence | undefined): boolean {
+  const { header, scan } = last
+  const { position, unprovenPosition, link } = scan
+  return withFile(store, last.name, (file) => {
+    if (!rewriteUnproven(file, header.logId, unprovenPosition, position, link.previous))
+      return false
+    const zeroed = tail !== undefined && zeroTail(file, position, header.segmentBytes, tail)
+    if (zeroed || position > unprovenPosition) file.sync()
+    return true
   })
 }
 
