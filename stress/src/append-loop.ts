@@ -8,7 +8,7 @@
 import type { Workload } from './workload.ts'
 
 /** What the loop needs of a log. */
-export interface Appender {
+interface Appender {
   append(record: Uint8Array): Promise<unknown>
 }
 

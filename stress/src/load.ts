@@ -103,14 +103,14 @@ export class Load {
     return merged
   }
 
-  /** Resolves once every worker has had something acknowledged. */
+  /** Resolves once every worker has had something acknowledged, or the load has ended before that. */
   async started(): Promise<void> {
-    while (this.failures.length === 0 && this.#running().length < this.#lanes.length) await tick()
+    while (!this.#ended && this.#running().length < this.#lanes.length) await tick()
   }
 
   /**
-   * Ends one worker while it appends, and replaces it. Resolves once another has made progress.
-   * `undefined` when the load is stopped or fails meanwhile.
+   * Ends one of two or more workers while it appends, and replaces it. Resolves once another has
+   * made progress. `undefined` when the load is stopped or fails meanwhile.
    */
   async kill(kind: KillKind, random: Random): Promise<Kill | undefined> {
     const lane = await this.#victim(random)
@@ -118,7 +118,6 @@ export class Load {
     const { incarnation } = lane
     const worker = this.#threadOf(incarnation)
     if (worker === undefined) throw new Error(`incarnation ${incarnation} has no thread`)
-    lane.dying = true
     const silence = new SilenceMeter(() => this.#acknowledgedBesides(incarnation))
     let exitedMs: number | undefined
     worker.once('exit', () => {
@@ -130,7 +129,7 @@ export class Load {
     for (;;) {
       await tick()
       silence.look()
-      if (this.failures.length > 0 || this.control.stopped) return undefined
+      if (this.#ended) return undefined
       if (exitedMs === undefined) continue
       atExit ??= this.#acknowledgedBesides(incarnation)
       if (this.#acknowledgedBesides(incarnation) > atExit) break
@@ -201,13 +200,21 @@ export class Load {
     }
   }
 
-  /** A worker that appends and is not being killed; waits for one. */
+  get #ended(): boolean {
+    return this.control.stopped || this.failures.length > 0
+  }
+
+  /** Marks a worker that appends and is not being killed yet; waits for one. */
   async #victim(random: Random): Promise<Lane | undefined> {
     for (;;) {
-      if (this.control.stopped || this.failures.length > 0) return undefined
+      if (this.#ended) return undefined
       const lanes = this.#running()
       // Another must survive, to show progress.
-      if (lanes.length > 1 || this.#lanes.length === 1) return random.pick(lanes)
+      if (lanes.length > 1) {
+        const lane = random.pick(lanes)
+        lane.dying = true
+        return lane
+      }
       await tick()
     }
   }
@@ -228,7 +235,7 @@ export class Load {
   }
 }
 
-/** How long a count stood still, at the longest. */
+/** How long a count stood still, at the longest, once it had begun to move. */
 export class SilenceMeter {
   readonly #count: () => number
   #last: number
@@ -245,7 +252,7 @@ export class SilenceMeter {
   look(): number {
     const nowMs = performance.now()
     const silentMs = nowMs - this.#changedMs
-    this.longestMs = Math.max(this.longestMs, silentMs)
+    if (this.#last > 0) this.longestMs = Math.max(this.longestMs, silentMs)
     const count = this.#count()
     if (count !== this.#last) {
       this.#last = count

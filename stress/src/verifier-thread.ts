@@ -1,6 +1,6 @@
 /**
- * The oracle's thread: reads the log's folder as any later reader would, read-only, while the log is
- * appended to. Composition root of that thread.
+ * The oracle's thread: reads the log's folder as any later reader would, read-only, also while the
+ * log is appended to. Composition root of that thread.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import {
@@ -20,8 +20,12 @@ export interface VerifierWork {
   readonly incarnations: number
 }
 
+/** `strict` after a close or a recovery: then nothing at all may be bad. `torn-tail` after a failure. */
+export type ClosedPolicy = 'strict' | 'torn-tail'
+
 export type VerifierRequest =
-  | { readonly op: 'read' }
+  | { readonly op: 'readBeside'; readonly atLeastLsn: number }
+  | { readonly op: 'readClosed'; readonly recovery: ClosedPolicy }
   | {
       readonly op: 'finish'
       readonly acknowledged: readonly number[]
@@ -47,11 +51,22 @@ const oracle = new Oracle(new Workload(work.workload), work.incarnations)
 let nextLsn = 0
 let aborted = 0
 
-/** Reads on from where the last call ended to where the log ends now. */
-function readOn(): Verified {
+/**
+ * Reads on from where the last call ended to where the log ends now.
+ *
+ * `salvage` beside a writer: between two looks at the end of the log more of it is written and
+ * synced, which looks like damage. So there it is read as far as it can be, and that must be as far
+ * as it was durable before.
+ */
+function readOn(recovery: ClosedPolicy | 'salvage', atLeastLsn: number): Verified {
   const store = new FileStore(work.logFolder, { readOnly: true })
-  const log = SegmentedLog.open(store, { readOnly: true })
+  const log = SegmentedLog.open(store, { readOnly: true, recovery })
   try {
+    if (log.endLsn < atLeastLsn) {
+      throw new Error(
+        `the log was durable up to ${atLeastLsn} and can be read up to ${log.endLsn}: ${log.recovery.reason}`,
+      )
+    }
     log.replay(acceptGroup, lsnOf(nextLsn))
   } finally {
     log.close()
@@ -74,12 +89,20 @@ function acceptGroup({ firstLsn, body }: LogGroup): void {
 }
 
 function answer(request: VerifierRequest): VerifierReply {
-  try {
-    if (request.op === 'read') return { kind: 'read', verified: readOn() }
+  if (request.op === 'finish') {
     return { kind: 'finished', result: oracle.finish(request.acknowledged, request.inFlightMax) }
+  }
+  const beside = request.op === 'readBeside'
+  const verified = beside ? readOn('salvage', request.atLeastLsn) : readOn(request.recovery, 0)
+  return { kind: 'read', verified }
+}
+
+function attempt(request: VerifierRequest): VerifierReply {
+  try {
+    return answer(request)
   } catch (error) {
     return { kind: 'failed', error: errorToPlain(error) }
   }
 }
 
-parentPort?.on('message', (request: VerifierRequest) => parentPort?.postMessage(answer(request)))
+parentPort?.on('message', (request: VerifierRequest) => parentPort?.postMessage(attempt(request)))

@@ -6,7 +6,13 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { errorFromPlain } from '@ringbolt/ring'
 import type { OracleResult } from './oracle.ts'
-import type { Verified, VerifierReply, VerifierRequest, VerifierWork } from './verifier-thread.ts'
+import type {
+  ClosedPolicy,
+  Verified,
+  VerifierReply,
+  VerifierRequest,
+  VerifierWork,
+} from './verifier-thread.ts'
 
 export class Verifier {
   readonly #worker: Worker
@@ -18,11 +24,17 @@ export class Verifier {
     })
   }
 
-  /** Hands the oracle what the log holds beyond what it has read. */
-  async read(): Promise<Verified> {
-    const reply = await this.#ask({ op: 'read' })
-    if (reply.kind !== 'read') throw new Error(`oracle: asked to read, answered ${reply.kind}`)
-    return reply.verified
+  /**
+   * Hands the oracle what the log holds beyond what it has read, while somebody appends.
+   * @param atLeastLsn what is durable now: it must get there
+   */
+  readBeside(atLeastLsn: number): Promise<Verified> {
+    return this.#read({ op: 'readBeside', atLeastLsn })
+  }
+
+  /** The same when nobody appends. */
+  readClosed(recovery: ClosedPolicy): Promise<Verified> {
+    return this.#read({ op: 'readClosed', recovery })
   }
 
   /** The verdict; nothing more can be read after it. */
@@ -34,6 +46,12 @@ export class Verifier {
 
   async close(): Promise<void> {
     await this.#worker.terminate()
+  }
+
+  async #read(request: VerifierRequest): Promise<Verified> {
+    const reply = await this.#ask(request)
+    if (reply.kind !== 'read') throw new Error(`oracle: asked to read, answered ${reply.kind}`)
+    return reply.verified
   }
 
   async #ask(request: VerifierRequest): Promise<VerifierReply> {
