@@ -38,6 +38,8 @@ describe('the READMEs’ examples run as printed', () => {
 
   test('packages/wal', () => {
     const [log] = examplesOf('packages/wal/README.md')
-    expect(run('wal', log!)).toMatch(/records: 6/)
+    const output = run('wal', log!)
+    expect(output).toMatch(/awaited 2/)
+    expect(output).toMatch(/records: 6/)
   })
 })

@@ -24,6 +24,7 @@ import type { RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
 import { SegmentedLog } from './segmented-log.ts'
 import { checkOptions } from './segmented-log-options.ts'
 import type { LogRequest } from './shared-log.ts'
+import type { LogSnapshot } from './shared-log-reader.ts'
 import { WATERMARK_BYTES, Watermarks } from './watermarks.ts'
 
 export interface LogThreadWork {
@@ -63,7 +64,12 @@ export interface LogThreadStats {
 }
 
 export type LogReply =
-  | { readonly kind: 'done'; readonly id: number; readonly stats: LogThreadStats }
+  | {
+      readonly kind: 'done'
+      readonly id: number
+      readonly stats: LogThreadStats
+      readonly snapshot: LogSnapshot | null
+    }
   | { readonly kind: 'failed'; readonly id: number; readonly error: PlainError }
 
 /** How long a close waits for records that are reserved and not published. */
@@ -128,7 +134,9 @@ class LogThread {
     const request: LogRequest = received.message
     try {
       this.#carryOut(request)
-      this.#port.postMessage({ kind: 'done', id: request.id, stats: this.#stats() })
+      const { segments, writtenLsn } = this.#log
+      const snapshot = request.op === 'snapshot' ? { segments, writtenLsn } : null
+      this.#port.postMessage({ kind: 'done', id: request.id, stats: this.#stats(), snapshot })
     } catch (error) {
       this.#port.postMessage({ kind: 'failed', id: request.id, error: errorToPlain(error) })
     }
@@ -142,6 +150,7 @@ class LogThread {
       case 'close':
         this.#close()
         return
+      case 'snapshot':
       case 'stats':
     }
   }

@@ -109,6 +109,8 @@ export function* readGroups(
         position = group.endPosition
         const end = group.header.firstLsn + group.header.bodyBytes
         if (end <= lsn) continue
+        // The file is another part of the log by now.
+        if (group.header.firstLsn > lsn) throw notInLog(source, lsn)
         yield { group, liveEndLsn: segment.endLsn }
         if (segment.released) throw notInLog(source, lsn)
         lsn = end

@@ -210,6 +210,52 @@ describe('policies', () => {
   })
 })
 
+describe('reading beside the writers', () => {
+  test('W5: exactly what was appended, from any record, while appending goes on', async () => {
+    const log = await openLog(folder, { segmentBytes: 16_384, ringBytes: 4096 })
+    const lsns: number[] = []
+    for (let ordinal = 0; ordinal < 1000; ordinal++) {
+      lsns.push(await log.append(appendedRecord(1, ordinal)))
+    }
+    const from = log.submit(appendedRecord(1, 1000))
+    await log.waitFor(from)
+    let ordinal = 0
+    for await (const { lsn, record, sequence } of log.read()) {
+      log.submit(appendedRecord(2, ordinal))
+      expect([lsn, sequence]).toEqual([lsns[ordinal] ?? from, ordinal + 1])
+      expect(Buffer.compare(record, appendedRecord(1, ordinal))).toBe(0)
+      ordinal++
+    }
+    expect(ordinal).toBe(1001)
+    await log.flush()
+    const rest: number[] = []
+    for await (const { lsn } of log.read(from)) rest.push(lsn)
+    expect([rest.length, rest[0]]).toEqual([1002, from])
+    await log.close()
+  })
+
+  test('W5: a segment that is let go of meanwhile, and reused, is noticed', async () => {
+    const log = await openLog(folder, { segmentBytes: 16_384, ringBytes: 4096 })
+    const fill = async (): Promise<void> => {
+      for (let ordinal = 0; ordinal < 800; ordinal++) log.submit(appendedRecord(1, ordinal))
+      await log.flush()
+    }
+    await fill()
+    const reader = log.read()
+    let read = 0
+    const finish = async (): Promise<void> => {
+      for await (const _ of reader) {
+        if (++read !== 10) continue
+        await log.truncateBefore(log.durableLsn)
+        await fill()
+        await fill()
+      }
+    }
+    await expect(finish()).rejects.toMatchObject({ code: 'RINGBOLT_TRUNCATED' })
+    await log.close()
+  })
+})
+
 describe('what goes wrong is said', () => {
   const refusals: { what: string; options: LogOptions; message: RegExp }[] = [
     { what: 'a ring too small', options: { ringBytes: 32 }, message: /power of two from 64/ },

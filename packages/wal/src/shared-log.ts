@@ -27,11 +27,14 @@ import {
   threadEnvironment,
 } from '@ringbolt/ring'
 import { LogClosedError, LogThreadError } from './errors.ts'
+import { FileStore } from './file-store.ts'
 import { type AcknowledgedBy, LogClient } from './log-client.ts'
 import type { FlushPolicy } from './log-consumer.ts'
 import type { LogReply, LogThreadStats, LogThreadWork, OpenedMessage } from './log-thread.ts'
 import type { Lsn } from './lsn.ts'
 import type { RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
+import type { LogRecord } from './segmented-log-reader.ts'
+import { type LogSnapshot, readShared } from './shared-log-reader.ts'
 import { Watermarks } from './watermarks.ts'
 
 /** A lock that keeps other processes out, `@ringbolt/locks` for one. */
@@ -155,7 +158,7 @@ function flushPolicyOf({ sync = 'full', flush = 'automatic', maxWaitMs }: LogOpt
 }
 
 type Request =
-  | { readonly op: 'stats' | 'close' }
+  | { readonly op: 'stats' | 'snapshot' | 'close' }
   | { readonly op: 'truncateBefore'; readonly lsn: number }
 
 /** What goes to the log's thread. */
@@ -212,6 +215,16 @@ export class Log extends LogClient {
     await this.durableUpTo(stats.reservedLsn)
   }
 
+  /**
+   * The records from `from` (default: the oldest there is) up to what was durable at the call, in
+   * order, while appending goes on.
+   * @throws LogTruncatedError when `from` is not in the log, or is let go of before it was read
+   */
+  read(from?: Lsn): AsyncGenerator<LogRecord, void, undefined> {
+    const store = new FileStore(this.#folder, { readOnly: true })
+    return readShared(store, () => this.#snapshot(), from, this.#marks.durableLsn)
+  }
+
   /** Lets go of all whole segments before this LSN; records from it on stay readable. */
   async truncateBefore(lsn: Lsn): Promise<void> {
     await this.#request({ op: 'truncateBefore', lsn })
@@ -255,6 +268,12 @@ export class Log extends LogClient {
       this.#unwatch()
       await this.#release()
     }
+  }
+
+  async #snapshot(): Promise<LogSnapshot> {
+    const { snapshot } = await this.#request({ op: 'snapshot' })
+    if (snapshot === null) throw new Error('a snapshot was asked for, and none came')
+    return snapshot
   }
 
   #request(request: Request): Promise<Extract<LogReply, { kind: 'done' }>> {

@@ -1,8 +1,9 @@
 /** The operations of a workload: each announced to the model, made on the log, confirmed and checked. */
-import { FRAME_ABORTED } from '@ringbolt/ring'
+import { FRAME_ABORTED, FRAME_HEADER_BYTES } from '@ringbolt/ring'
 import { LogIoError, type LogPoisonedError } from '../errors.ts'
 import { frameBytesOf, writeFrame } from '../frame.ts'
 import { viewOf } from '../group.ts'
+import { groupBytes } from '../layout.ts'
 import { lsnOf } from '../lsn.ts'
 import type { SegmentedLog } from '../segmented-log.ts'
 import type { LogModel } from './log-model.ts'
@@ -287,9 +288,18 @@ export class Operations {
     return random.pick(random.pick(groups).frames).lsn
   }
 
+  /** A record whose group ends where the segment does, or some bytes before or past that. */
+  #fillingBytes(random: Random): number {
+    const last = this.#log.segments.at(-1)
+    if (last === undefined) return 1
+    const remaining = last.header.segmentBytes - last.endPosition - groupBytes(0, 1)
+    const close = remaining - this.#model.openBytes - FRAME_HEADER_BYTES - 8 * random.below(4) + 8
+    return Math.max(1, close)
+  }
+
   #drawBytes(random: Random): Uint8Array {
     const { geometry, disk } = this.#simulation
-    const { lengthBytes, filling } = drawRecord(random, geometry)
+    const { lengthBytes = this.#fillingBytes(random), filling } = drawRecord(random, geometry)
     const record = new Uint8Array(lengthBytes)
     if (filling === 'zeros') return record
     const source = filling === 'echo' ? disk.contentOf(random.pick(this.#log.segments).name) : POOL

@@ -1,4 +1,5 @@
 /** What a seed stands for: a log's geometry, and for each round what is done and what goes wrong. Pure. */
+import type { RecoveryPolicy } from '../recovery-report.ts'
 import type { SyncPolicy } from '../segmented-log-options.ts'
 import type { CrashKind, CrashPlan, DiskCall, FaultPlan } from './disk-plans.ts'
 import type { Random } from './random.ts'
@@ -45,6 +46,10 @@ export interface RoundPlan {
   /** Opens read-only before it opens for writing: that must find the same and change nothing. */
   readonly looksFirst: boolean
   readonly opensTwice: boolean
+  /** After a crash alone, salvage must keep what the default policy keeps. */
+  readonly recovery: RecoveryPolicy
+  /** Options may change from one opening to the next. */
+  readonly changed: Partial<Geometry>
 }
 
 const CRASH_CALLS: readonly (readonly [DiskCall | 'any', number])[] = [
@@ -104,6 +109,17 @@ export function drawRound(random: Random, geometry: Geometry, round: number): Ro
     // A file that is opened may show other bytes where pages are evicted.
     looksFirst: !crashWhileOpening && geometry.evictChance === 0 && random.chance(0.2),
     opensTwice: random.chance(0.15),
+    recovery: random.chance(0.05) ? 'salvage' : 'torn-tail',
+    changed: round > 0 && random.chance(0.15) ? drawChange(random) : {},
+  }
+}
+
+function drawChange(random: Random): Partial<Geometry> {
+  return {
+    segmentBytes: random.pick([8, 12, 16, 32]) * KIB,
+    sparesMax: random.below(4),
+    sync: random.pick(['full', 'normal', 'off'] as const),
+    groupBytesMax: random.pick([64, 4 * KIB]),
   }
 }
 
@@ -156,20 +172,22 @@ function drawFaults(random: Random): FaultPlan[] {
 export type Filling = 'chance' | 'zeros' | 'echo'
 
 export interface RecordPlan {
-  readonly lengthBytes: number
+  /** Undefined: as many as just fill the segment, or come close to it. */
+  readonly lengthBytes: number | undefined
   readonly filling: Filling
 }
 
 export function drawRecord(random: Random, geometry: Geometry): RecordPlan {
   const { hugeEvery, recordBytesMax, segmentBytes } = geometry
   const huge = hugeEvery > 0 && random.below(hugeEvery) === 0
-  const lengthBytes = huge
-    ? random.between(segmentBytes / 2, 2.5 * segmentBytes)
-    : random.between(1, random.between(1, recordBytesMax))
   const filling = random.weighted([
     ['chance', 8],
     ['zeros', 1],
     ['echo', 1],
   ])
+  if (random.below(25) === 0) return { lengthBytes: undefined, filling }
+  const lengthBytes = huge
+    ? random.between(segmentBytes / 2, 2.5 * segmentBytes)
+    : random.between(1, random.between(1, recordBytesMax))
   return { lengthBytes, filling }
 }

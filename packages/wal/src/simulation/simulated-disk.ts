@@ -34,7 +34,7 @@ export interface SimulatedDiskOptions {
   readonly sectorBytes?: number
   /** All files together. Default: no bound. */
   readonly capacityBytes?: number
-  /** After each crash, and at each opening of a file, how likely a lost sector shows its old bytes. */
+  /** At each opening of a file how likely a lost sector shows its old bytes; at each read, a quarter. */
   readonly evictChance?: number
   readonly location?: string
 }
@@ -201,7 +201,10 @@ export class SimulatedDisk implements LogStore {
 
   /** @internal */
   readFile(name: string, content: SimulatedContent, position: number, target: Uint8Array): number {
-    return this.#enter('read', name, NO_EFFECT, () => content.read(position, target))
+    return this.#enter('read', name, NO_EFFECT, () => {
+      content.evict(this.#random, this.#settings.evictChance / 4)
+      return content.read(position, target)
+    })
   }
 
   /** @internal */

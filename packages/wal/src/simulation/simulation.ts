@@ -10,6 +10,7 @@
 import { errorToPlain } from '@ringbolt/ring'
 import { LogIoError, LogPoisonedError } from '../errors.ts'
 import type { LogStore } from '../log-store.ts'
+import type { RecoveryPolicy } from '../recovery-report.ts'
 import { SegmentedLog } from '../segmented-log.ts'
 import { type Activity, Coverage } from './coverage.ts'
 import { checkDamage } from './damage.ts'
@@ -45,7 +46,7 @@ export class SimulationFailure extends Error {}
 
 export class Simulation {
   readonly seed: number
-  readonly geometry: Geometry
+  geometry: Geometry
   readonly coverage: Coverage = new Coverage()
   readonly context: SimulationContext = { activity: 'open' }
   /** What happened, line by line; undefined: not recorded. */
@@ -87,11 +88,12 @@ export class Simulation {
     this.coverage.add('rounds')
     this.lines?.push(`-- round ${round}: ${JSON.stringify({ ...plan, weights: undefined })}`)
     const { disk } = this
+    this.geometry = { ...this.geometry, ...plan.changed }
     if (plan.freeBytes !== undefined) disk.setCapacity(disk.lengthBytes + plan.freeBytes)
     if (plan.crashWhileOpening) disk.planCrash(plan.crash)
     if (plan.faultsWhileOpening) disk.planFaults(plan.faults)
     const glimpse = plan.looksFirst ? look(this) : undefined
-    let log = this.tryOpen()
+    let log = this.tryOpen(plan.recovery)
     if (log !== undefined && glimpse !== undefined) this.fail(checkGlimpse(glimpse, log))
     if (log !== undefined && plan.opensTwice) log = this.#openAgain(log)
     if (log !== undefined) {
@@ -149,12 +151,12 @@ export class Simulation {
   }
 
   /** Opens and checks; undefined when a planned crash or fault hit the opening. */
-  tryOpen(): SegmentedLog | undefined {
+  tryOpen(recovery: RecoveryPolicy = 'torn-tail'): SegmentedLog | undefined {
     this.context.activity = 'open'
     const faultsBefore = this.disk.faultsHit
     let log: SegmentedLog
     try {
-      log = this.open()
+      log = this.open(recovery)
     } catch (error) {
       const { crashed } = this.disk
       this.lines?.push(`open: ${String(error)}`)
@@ -174,7 +176,7 @@ export class Simulation {
     return log
   }
 
-  open(): SegmentedLog {
+  open(recovery: RecoveryPolicy = 'torn-tail'): SegmentedLog {
     const { segmentBytes, groupBytesMax, sparesMax, sync } = this.geometry
     const { wrapStore } = this.#options
     const store = wrapStore === undefined ? this.disk : wrapStore(this.disk, this.context)
@@ -186,6 +188,7 @@ export class Simulation {
       groupBytesMax,
       sparesMax,
       sync,
+      recovery,
     })
   }
 
