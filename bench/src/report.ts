@@ -65,7 +65,7 @@ function cellsOf(table: Table, row: Row): string[] {
     row.name,
     figure(spread.median),
     range(spread, figure),
-    ratio === undefined ? '' : `${times(ratio.median)}`,
+    ratio === undefined ? '' : times(ratio.median),
     ratio === undefined ? '' : range(ratio, times),
     row.remark,
   ]
