@@ -1,0 +1,186 @@
+/**
+ * A thread's end of the conversation with the host thread: one per thread, connected on first use.
+ * It keeps the process alive exactly while an answer is awaited.
+ */
+import type { BroadcastChannel } from 'node:worker_threads'
+import type { Claim, ClaimTarget, OpenClaim } from './claim.ts'
+import { compromised, fromPlain, type LockError, unavailable } from './errors.ts'
+import {
+  COMMON_CHANNEL,
+  type CommonMessage,
+  channelOf,
+  type HostedMethod,
+  type HostMessage,
+  isCommonMessage,
+  isHostMessage,
+  listen,
+  type Request,
+  type RequestMessage,
+} from './host-protocol.ts'
+import { isHostPromised } from './host-rendezvous.ts'
+import { hexOf, type Platform } from './platform.ts'
+
+// When the main thread is known to have the package, it may just be busy; otherwise it most likely
+// will never answer.
+const PROMISED_ANSWER_MS = 30_000
+const UNPROMISED_ANSWER_MS = 1_000
+
+interface Waiting {
+  readonly resolve: (value: boolean) => void
+  readonly reject: (error: LockError) => void
+}
+
+export class HostClient {
+  readonly #platform: Platform
+  readonly #name: string
+  readonly #channel: BroadcastChannel
+  readonly #common: BroadcastChannel
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #lost = new Map<number, (reason: string) => void>()
+  #connection: Promise<boolean> | undefined
+  #welcome: Waiting | undefined
+  #gone: string | undefined
+  #requestLast = 0
+  #claimLast = 0
+
+  constructor(platform: Platform) {
+    this.#platform = platform
+    this.#name = hexOf(platform.randomBytes(16))
+    this.#channel = listen(channelOf(this.#name), isHostMessage, (message) => this.#hear(message))
+    this.#common = listen(COMMON_CHANNEL, isCommonMessage, (message) => this.#hearCommon(message))
+    this.#channel.unref()
+    this.#common.unref()
+  }
+
+  /** Proves that the method loads there, or says why not. */
+  async load(method: HostedMethod): Promise<OpenClaim> {
+    await this.#connect(method)
+    await this.#ask({ op: 'load', method })
+    return (target, lost) => this.#openClaim(method, target, lost)
+  }
+
+  async #openClaim(
+    method: HostedMethod,
+    target: ClaimTarget,
+    lost: (reason: string) => void,
+  ): Promise<Claim> {
+    const claim = ++this.#claimLast
+    const { path, identity, lockName, staleMs } = target
+    await this.#ask({ op: 'open', method, claim, path, identity, lockName, staleMs })
+    this.#lost.set(claim, lost)
+    return {
+      tryLock: (record) => this.#ask({ op: 'try', claim, record }),
+      probe: () => this.#ask({ op: 'probe', claim }),
+      unlock: async () => {
+        await this.#ask({ op: 'unlock', claim })
+      },
+      close: async () => {
+        this.#lost.delete(claim)
+        await this.#ask({ op: 'close', claim })
+      },
+    }
+  }
+
+  #ask(request: Request): Promise<boolean> {
+    const { promise, resolve, reject } = deferred()
+    if (this.#gone !== undefined) {
+      reject(compromised('hosted by another thread', this.#gone))
+      return promise
+    }
+    const id = ++this.#requestLast
+    this.#waiting.set(id, { resolve, reject })
+    this.#channel.ref()
+    const message: RequestMessage = { kind: 'request', id, request }
+    this.#channel.postMessage(message)
+    return promise
+  }
+
+  #hear(message: HostMessage): void {
+    if (message.kind === 'welcome') {
+      this.#welcome?.resolve(true)
+    } else if (message.kind === 'lost') {
+      this.#lost.get(message.claim)?.(message.reason)
+    } else {
+      const waiting = this.#waiting.get(message.id)
+      this.#waiting.delete(message.id)
+      if (this.#waiting.size === 0) this.#channel.unref()
+      if (message.kind === 'reply') waiting?.resolve(message.value)
+      else waiting?.reject(fromPlain(message.error))
+    }
+  }
+
+  #hearCommon(message: CommonMessage): void {
+    if (message.kind === 'ready' && this.#welcome !== undefined) this.#sayHello()
+    if (message.kind === 'gone') this.#lose(message.reason)
+  }
+
+  /** With the host's end its descriptors are closed: whatever was held through it is lost. */
+  #lose(reason: string): void {
+    this.#gone = reason
+    this.#channel.unref()
+    this.#welcome?.reject(unavailable('flock and lockfile', reason))
+    for (const waiting of this.#waiting.values()) {
+      waiting.reject(unavailable('flock and lockfile', reason))
+    }
+    this.#waiting.clear()
+    for (const lost of this.#lost.values()) lost(reason)
+    this.#lost.clear()
+  }
+
+  #sayHello(): void {
+    const { threads } = this.#platform
+    const hello: CommonMessage = {
+      kind: 'hello',
+      client: this.#name,
+      isMain: threads.isMain,
+      thread: threads.osThread(),
+    }
+    this.#common.postMessage(hello)
+  }
+
+  #connect(method: HostedMethod): Promise<boolean> {
+    if (this.#gone !== undefined) return Promise.reject(unavailable(method, this.#gone))
+    this.#connection ??= this.#meet(method)
+    return this.#connection
+  }
+
+  async #meet(method: HostedMethod): Promise<boolean> {
+    const { threads, clock } = this.#platform
+    if (!threads.isMain && threads.osThread() === null) {
+      this.#connection = undefined
+      throw unavailable(method, 'this system does not tell whether a worker thread has ended')
+    }
+    const { promise, resolve, reject } = deferred()
+    this.#welcome = { resolve, reject }
+    const answered = new AbortController()
+    const answerMs = threads.isMain || isHostPromised() ? PROMISED_ANSWER_MS : UNPROMISED_ANSWER_MS
+    const giveUp = async (): Promise<void> => {
+      await clock.sleep(answerMs, [answered.signal])
+      const reason =
+        `the main thread did not answer within ${answerMs} ms; ` +
+        'import @ringbolt/locks there, and let its event loop run'
+      reject(unavailable(method, reason))
+    }
+    const tooLate = giveUp()
+    this.#sayHello()
+    try {
+      return await promise
+    } catch (error) {
+      this.#connection = undefined
+      throw error
+    } finally {
+      this.#welcome = undefined
+      answered.abort()
+      await tooLate
+    }
+  }
+}
+
+function deferred(): { promise: Promise<boolean> } & Waiting {
+  let settle: Waiting | undefined
+  const promise = new Promise<boolean>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  if (settle === undefined) throw new TypeError('a promise runs its executor at once')
+  return { promise, ...settle }
+}

@@ -1,0 +1,286 @@
+/**
+ * Presence: a file per process (or per whatever opens one) whose lock its owner holds for as long as
+ * it lives, and in which it states the oldest state it still needs.
+ *
+ * 1. The name appears only after the lock is held: the file is made and locked under a temporary name
+ *    and then linked. A presence file that can be seen and whose lock is free has therefore a dead
+ *    owner; no owner ever takes the lock of an existing file, and names (128 random bits) do not recur.
+ * 2. A dead one's file is removed only by a cleaner that holds its lock, and only while the name still
+ *    stands for the file it locked. By 1 it then has no living owner, and can get none: a living
+ *    one's file is never unlinked. Of two cleaners the second does not get the lock, or finds the
+ *    name gone.
+ * 3. Temporary names are removed without asking. An owner that loses its own that way (it has not
+ *    linked yet) starts over under a new name; one that has linked does not need it any more.
+ * 4. The statement changes by one plain write of 48 bytes with a checksum; a reader that meets the
+ *    write reads again. One that stays unreadable is reported as such, never guessed.
+ *
+ * A crash leaves the file, free of its lock (with `lockfile`: after `staleMs`), and at most one
+ * temporary one; `cleanPresence` removes both. With `lockfile` an owner that stood still for longer
+ * than `staleMs` counts as dead and may be removed; `lost` tells it when it runs on.
+ */
+import type { Claim, OpenClaim } from './claim.ts'
+import { closed, compromised, isLockError, LockError } from './errors.ts'
+import { encodeHeader, type MethodName, readHeader } from './header.ts'
+import { ID_BYTES, KIND_PRESENCE, PRESENCE_FILE_BYTES } from './layout.ts'
+import type { Methods } from './methods.ts'
+import { hexOf, type OpenFile, type Platform, sameFile } from './platform.ts'
+import { readStatement, type Statement, writeStatement } from './statement.ts'
+
+export class Presence {
+  readonly id: string
+  readonly path: string
+  readonly #platform: Platform
+  readonly #file: OpenFile
+  readonly #claim: Claim
+  readonly #lost: AbortSignal
+  #statement: Statement
+  #closing: Promise<void> | undefined
+
+  /** Takes over the open file and the held claim. */
+  constructor(platform: Platform, parts: PresenceParts) {
+    this.id = parts.id
+    this.path = parts.path
+    this.#platform = platform
+    this.#file = parts.file
+    this.#claim = parts.claim
+    this.#lost = parts.lost
+    this.#statement = parts.statement
+  }
+
+  get statement(): Statement {
+    return this.#statement
+  }
+
+  /** Fires when others may take this process for dead though it is not: see `Held.lost`. */
+  get lost(): AbortSignal {
+    return this.#lost
+  }
+
+  /** States anew what is still needed: one small write, seen by every later `listPresence`. */
+  update(oldestNeeded: bigint): void {
+    if (this.#closing !== undefined) throw closed('presence', this.path)
+    this.#lost.throwIfAborted()
+    assertUnsigned64(oldestNeeded)
+    this.#statement = {
+      ...this.#statement,
+      oldestNeeded,
+      updates: this.#statement.updates + 1n,
+    }
+    writeStatement(this.#file, this.#statement)
+  }
+
+  /** Removes the file, then frees its lock. Again is no error. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { files } = this.#platform
+    try {
+      if (sameFile(files.identity(this.path), this.#file.identity)) files.remove(this.path)
+    } finally {
+      await closeBoth(this.#claim, this.#file)
+    }
+  }
+}
+
+interface PresenceParts {
+  readonly id: string
+  readonly path: string
+  readonly file: OpenFile
+  readonly claim: Claim
+  readonly lost: AbortSignal
+  readonly statement: Statement
+}
+
+async function closeBoth(claim: Claim, file: OpenFile): Promise<void> {
+  try {
+    await claim.close()
+  } finally {
+    file.close()
+  }
+}
+
+function assertUnsigned64(value: bigint): void {
+  if (BigInt.asUintN(64, value) !== value) {
+    throw new TypeError(`oldestNeeded must be an unsigned 64-bit number, not ${value}`)
+  }
+}
+
+const STARTS_MAX = 20
+const SUFFIX = '.presence'
+const TEMPORARY_SUFFIX = `${SUFFIX}.tmp`
+const NAME = /^[0-9a-f]{32}\.presence$/
+const TEMPORARY_NAME = /^[0-9a-f]{32}\.presence\.tmp$/
+
+export interface StartOptions {
+  readonly method: MethodName
+  readonly oldestNeeded: bigint
+  readonly staleMs: number
+}
+
+export async function startPresence(
+  platform: Platform,
+  methods: Methods,
+  folder: string,
+  options: StartOptions,
+): Promise<Presence> {
+  assertUnsigned64(options.oldestNeeded)
+  const openClaim = await methods.load(options.method)
+  const located = platform.files.locateFolder(folder)
+  for (let starts = 0; starts < STARTS_MAX; starts++) {
+    const presence = await startOnce(platform, openClaim, located, options)
+    if (presence !== null) return presence
+  }
+  throw new LockError(
+    'RINGBOLT_LOCK_IO',
+    `${located}: ${STARTS_MAX} presence files were removed by others before they had their name`,
+    { path: located, starts: STARTS_MAX },
+  )
+}
+
+/** Null when somebody took the temporary file away or looked at its lock: then another name. */
+async function startOnce(
+  platform: Platform,
+  openClaim: OpenClaim,
+  folder: string,
+  { method, oldestNeeded, staleMs }: StartOptions,
+): Promise<Presence | null> {
+  const { files, threads, clock } = platform
+  const idBytes = platform.randomBytes(ID_BYTES)
+  const id = hexOf(idBytes)
+  const path = `${folder}/${id}${SUFFIX}`
+  const temporary = `${folder}/${id}${TEMPORARY_SUFFIX}`
+  const file = files.create(temporary)
+  if (file === null) return null
+
+  const statement: Statement = {
+    oldestNeeded,
+    pid: threads.pid,
+    startedMs: clock.wallMs(),
+    updates: 0n,
+  }
+  const loss = new AbortController()
+  let claim: Claim | undefined
+  let named = false
+  try {
+    const image = new Uint8Array(PRESENCE_FILE_BYTES)
+    encodeHeader(image, KIND_PRESENCE, method, idBytes)
+    file.write(0, image)
+    writeStatement(file, statement)
+    const target = { path: temporary, identity: file.identity, lockName: path, staleMs }
+    claim = await openClaim(target, (reason) => loss.abort(compromised(path, reason)))
+    named = (await claim.tryLock(null)) && files.link(temporary, path)
+    if (!named) return null
+    return new Presence(platform, { id, path, file, claim, lost: loss.signal, statement })
+  } catch (error) {
+    if (isGone(platform, folder, temporary)) return null
+    throw error
+  } finally {
+    files.remove(temporary)
+    if (!named) {
+      if (claim === undefined) file.close()
+      else await closeBoth(claim, file)
+    }
+  }
+}
+
+/** The file was taken away, its folder is there. */
+function isGone({ files }: Platform, folder: string, temporary: string): boolean {
+  return files.identity(folder) !== null && files.identity(temporary) === null
+}
+
+export type PresenceEntry =
+  | {
+      readonly state: 'live' | 'dead'
+      readonly id: string
+      readonly path: string
+      readonly method: MethodName
+      /** Null when it cannot be read: a live owner must then be taken to need everything. */
+      readonly statement: Statement | null
+    }
+  | { readonly state: 'unreadable'; readonly path: string; readonly error: LockError }
+
+/** Everybody's statements, the caller's included. Changes nothing. */
+export async function listPresence(
+  platform: Platform,
+  methods: Methods,
+  folder: string,
+  staleMs: number,
+): Promise<PresenceEntry[]> {
+  const located = platform.files.locateFolder(folder)
+  const entries: PresenceEntry[] = []
+  for (const name of platform.files
+    .list(located)
+    .filter((name) => NAME.test(name))
+    .toSorted()) {
+    const path = `${located}/${name}`
+    const entry = await inspect(platform, methods, path, staleMs, async (file, claim, seen) => {
+      const state = (await claim.probe()) ? 'live' : 'dead'
+      return { state, path, ...seen, statement: readStatement(file) }
+    })
+    if (entry !== null) entries.push(entry)
+  }
+  return entries
+}
+
+/** Removes what the dead left; returns how many files. What it cannot read it leaves alone. */
+export async function cleanPresence(
+  platform: Platform,
+  methods: Methods,
+  folder: string,
+  staleMs: number,
+): Promise<number> {
+  const { files } = platform
+  const located = files.locateFolder(folder)
+  let removed = 0
+  for (const name of files.list(located)) {
+    const path = `${located}/${name}`
+    if (TEMPORARY_NAME.test(name) && files.remove(path)) removed++
+    if (!NAME.test(name)) continue
+    await inspect(platform, methods, path, staleMs, async (file, claim) => {
+      if (!(await claim.tryLock(null))) return null
+      if (sameFile(files.identity(path), file.identity) && files.remove(path)) removed++
+      return null
+    })
+  }
+  return removed
+}
+
+/** Opens one presence file with a claim on it. Null when it is gone. */
+async function inspect(
+  platform: Platform,
+  methods: Methods,
+  path: string,
+  staleMs: number,
+  action: (
+    file: OpenFile,
+    claim: Claim,
+    seen: { id: string; method: MethodName },
+  ) => Promise<PresenceEntry | null>,
+): Promise<PresenceEntry | null> {
+  let file: OpenFile | null = null
+  let claim: Claim | undefined
+  try {
+    file = platform.files.open(path)
+    if (file === null) return null
+    const { id, method } = readHeader(file, KIND_PRESENCE, PRESENCE_FILE_BYTES)
+    const openClaim = await methods.load(method)
+    const target = { path, identity: file.identity, lockName: path, staleMs }
+    // A lock lost while looking: the look was too slow, and the cleaner removes by name and identity.
+    claim = await openClaim(target, () => undefined)
+    return await action(file, claim, { id, method })
+  } catch (error) {
+    if (isLockError(error, 'RINGBOLT_LOCK_DELETED')) return null
+    if (error instanceof LockError) return { state: 'unreadable', path, error }
+    throw error
+  } finally {
+    await claim?.close()
+    file?.close()
+  }
+}
