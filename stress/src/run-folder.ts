@@ -44,8 +44,7 @@ export class RunFolder {
       rmSync(this.path, { recursive: true })
       return
     }
-    for (const made of [this.log, this.lock, this.sideFile]) {
-      rmSync(made, { recursive: true, force: true })
-    }
+    // It was empty: all that is there now is the run's.
+    for (const made of readdirSync(this.path)) rmSync(join(this.path, made), { recursive: true })
   }
 }

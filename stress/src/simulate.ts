@@ -63,7 +63,7 @@ export async function simulate(
     ],
     findings: campaign.failures.map(
       ({ seed, message, operations, operationsWhole }, at) =>
-        `seed ${seed}, reduced from ${operationsWhole} operations to ${operations}, ${saved[at]}: ${message}`,
+        `seed ${seed}, reduced from ${operationsWhole} operations to ${operations}, ${saved[at]}: ${message.split('\n', 1)[0]}`,
     ),
   }
 }

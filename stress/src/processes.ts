@@ -1,0 +1,75 @@
+/** The processes that a run starts, and how each is waited for. */
+import { type ChildProcess, execFile, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { ChildEndedError } from './errors.ts'
+import type { KillChildMessage, KillChildWork } from './kill-child.ts'
+import type { OpenAttempt } from './second-opener.ts'
+
+const OUTPUT_KEPT = 4000
+
+/** A second process tries to open the log while somebody has it. */
+export async function tryOpenElsewhere(logFolder: string, lockPath: string): Promise<OpenAttempt> {
+  const script = fileURLToPath(new URL('./second-opener.js', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [script, logFolder, lockPath])
+  return JSON.parse(stdout)
+}
+
+/** A process running a load on a log, to be killed by the caller. */
+export class KillChild {
+  readonly #child: ChildProcess
+  readonly #exited: Promise<[number | null, string | null]>
+  #output = ''
+  #endLsn: number | undefined
+  #acknowledged = 0
+  #changed: () => void = () => undefined
+
+  constructor(work: KillChildWork) {
+    const script = fileURLToPath(new URL('./kill-child.js', import.meta.url))
+    this.#child = fork(script, [JSON.stringify(work)], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    })
+    this.#exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => resolve([code, signal]))
+    })
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#output = (this.#output + text).slice(-OUTPUT_KEPT)
+    })
+    this.#child.on('message', (message: KillChildMessage) => {
+      if (message.kind === 'opened') this.#endLsn = message.endLsn
+      else this.#acknowledged = message.acknowledged
+      this.#changed()
+    })
+  }
+
+  /** As it said last. */
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
+  /**
+   * Resolves once something was acknowledged.
+   * @throws ChildEndedError when it ends before that
+   */
+  async underWay(): Promise<void> {
+    while (this.#endLsn === undefined || this.#acknowledged === 0) {
+      const change = new Promise<undefined>((resolve) => {
+        this.#changed = () => resolve(undefined)
+      })
+      const ended = await Promise.race([change, this.#exited])
+      if (ended !== undefined)
+        throw new ChildEndedError('the loaded process', ...ended, this.#output)
+    }
+  }
+
+  /** @throws ChildEndedError when it had ended by itself */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    const [code, signal] = await this.#exited
+    if (signal !== 'SIGKILL') {
+      if (this.#child.stderr?.readableEnded === false) await once(this.#child.stderr, 'close')
+      throw new ChildEndedError('the loaded process', code, signal, this.#output)
+    }
+  }
+}
