@@ -72,5 +72,6 @@ describe('each verdict can go both ways', () => {
     expect(refusedVerdict({ code: 'RINGBOLT_BUSY', message: 'held' }).ok).toBe(true)
     expect(refusedVerdict({ code: 'RINGBOLT_NOT_FOUND', message: 'gone' }).ok).toBe(false)
     expect(refusedVerdict({ code: null, message: 'given' }).ok).toBe(false)
+    expect(refusedVerdict(undefined).ok).toBe(false)
   })
 })

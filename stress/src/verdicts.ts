@@ -86,11 +86,16 @@ export function flatVerdict(
   }
 }
 
-export function refusedVerdict(attempt: { code: string | null; message: string }): Verdict {
+export function refusedVerdict(
+  attempt: { readonly code: string | null; readonly message: string } | undefined,
+): Verdict {
   return {
     name: 'another process is refused the log meanwhile',
-    ok: attempt.code === 'RINGBOLT_BUSY',
-    detail: `${attempt.code ?? 'no error'}: ${attempt.message}`,
+    ok: attempt?.code === 'RINGBOLT_BUSY',
+    detail:
+      attempt === undefined
+        ? 'the run did not get there'
+        : `${attempt.code ?? 'no error'}: ${attempt.message}`,
   }
 }
 
