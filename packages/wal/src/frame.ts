@@ -92,17 +92,27 @@ export function checkFrames(
   return undefined
 }
 
-/** How many records stand before a body's offset; undefined when no frame begins there. */
-export function sequenceAt(body: Uint8Array, bodyOffset: number): number | undefined {
+/** What stands before a body's offset; undefined when no frame begins there. */
+export function framesBefore(
+  body: Uint8Array,
+  bodyOffset: number,
+): { records: number; aborted: number } | undefined {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
   let records = 0
+  let aborted = 0
   let at = 0
   while (at < bodyOffset && at < body.length) {
     const header = view.getInt32(at, true)
     if (header > 0) records++
+    else aborted++
     at += frameBytesOf(recordLengthOf(header))
   }
-  return at === bodyOffset ? records : undefined
+  return at === bodyOffset ? { records, aborted } : undefined
+}
+
+/** How many records stand before a body's offset; undefined when no frame begins there. */
+export function sequenceAt(body: Uint8Array, bodyOffset: number): number | undefined {
+  return framesBefore(body, bodyOffset)?.records
 }
 
 function mismatch(

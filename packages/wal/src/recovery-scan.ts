@@ -5,7 +5,7 @@
  * by the largest sound group.
  */
 import type { Mismatch } from './errors.ts'
-import { isZero, sequenceAt } from './frame.ts'
+import { framesBefore, isZero } from './frame.ts'
 import { type GroupHeader, hex } from './group.ts'
 import { GROUP_BYTES_MIN, SEGMENT_FIRST_GROUP_OFFSET, TERMINATOR_BYTES } from './layout.ts'
 import type { LogFile } from './log-store.ts'
@@ -124,11 +124,15 @@ export function scanSegment(file: LogFile, header: SegmentHeader, lsnLimit: numb
     link = linkAfter(group)
     position = group.endPosition
     if (link.lsn > lsnLimit) {
-      const sequence = sequenceAt(group.body, lsnLimit - group.header.firstLsn)
-      if (sequence === undefined) {
+      const { firstLsn, firstSequence, recordCount, abortedCount } = group.header
+      const before = framesBefore(group.body, lsnLimit - firstLsn)
+      if (before === undefined) {
         end = { kind: 'bad', ...cutInsideFrame(group, lsnLimit) }
       } else {
-        link = { ...link, lsn: lsnLimit, sequence: group.header.firstSequence + sequence }
+        // What the cut has made void does not count.
+        records -= recordCount - before.records
+        aborted -= abortedCount - before.aborted
+        link = { ...link, lsn: lsnLimit, sequence: firstSequence + before.records }
       }
     }
   }

@@ -20,7 +20,10 @@ export function checkOpened(log: SegmentedLog, model: LogModel): string | undefi
     return `the log holds LSN ${firstLsn} to ${endLsn}: no groups begin and end there`
   }
   return (
-    checkMarks(log, end.sequence) ?? checkEpochs(log, model, endLsn) ?? checkContent(log, model)
+    checkMarks(log, end.sequence) ??
+    checkEpochs(log, model, endLsn) ??
+    checkContent(log, model) ??
+    checkCounts(log, model)
   )
 }
 
@@ -62,9 +65,20 @@ export function checkContent(log: SegmentedLog, model: LogModel): string | undef
     groupsEnd = group.firstLsn + group.body.length
     records += group.recordCount
   })
-  const due = countRecords(model, from, to)
+  const due = countFrames(model, from, to).records
   return (
     problem ?? differ('end of replay', to, groupsEnd) ?? differ('replayed records', due, records)
+  )
+}
+
+function checkCounts(
+  { firstLsn, endLsn, recovery }: SegmentedLog,
+  model: LogModel,
+): string | undefined {
+  const { records, aborted } = countFrames(model, firstLsn, endLsn)
+  return (
+    differ("the report's records", records, recovery.records) ??
+    differ("the report's aborted frames", aborted, recovery.aborted)
   )
 }
 
@@ -106,14 +120,22 @@ function* dueRecords(
   return undefined
 }
 
-function countRecords(model: LogModel, from: number, to: number): number {
-  let count = 0
+function countFrames(
+  model: LogModel,
+  from: number,
+  to: number,
+): { records: number; aborted: number } {
+  let records = 0
+  let aborted = 0
   for (const { frames, endLsn } of model.groups) {
     if (endLsn <= from) continue
-    for (const { lsn, record } of frames)
-      if (record !== undefined && lsn >= from && lsn < to) count++
+    for (const { lsn, record } of frames) {
+      if (lsn < from || lsn >= to) continue
+      if (record === undefined) aborted++
+      else records++
+    }
   }
-  return count
+  return { records, aborted }
 }
 
 export function differ<T extends number | string>(

@@ -26,6 +26,8 @@ export interface Geometry {
   readonly sparesMax: number
   readonly sync: SyncPolicy
   readonly recordBytesMax: number
+  /** Most records have this length: what is written after a crash then lies just where the lost did. 0: not so. */
+  readonly recordBytesUsual: number
   /** One record in so many is larger than a segment; 0: none. */
   readonly hugeEvery: number
   readonly evictChance: number
@@ -89,6 +91,7 @@ export function drawGeometry(random: Random): Geometry {
     sparesMax: random.below(4),
     sync: random.pick(['full', 'full', 'full', 'normal', 'off'] as const),
     recordBytesMax: random.pick([16, 200, 200, 2_000, 6_000]),
+    recordBytesUsual: random.chance(0.3) ? random.between(1, random.between(1, 3_000)) : 0,
     hugeEvery: large ? 0 : random.pick([0, 0, 0, 60]),
     evictChance: random.pick([0, 0, 0.5]),
     rounds: random.between(2, 4),
@@ -97,17 +100,19 @@ export function drawGeometry(random: Random): Geometry {
 
 export function drawRound(random: Random, geometry: Geometry, round: number): RoundPlan {
   const crashWhileOpening = random.chance(round === 0 ? 0.1 : 0.35)
+  const faultsWhileOpening = random.chance(0.3)
   return {
     operations: random.pick([3, 10, 20, 40]),
     weights: drawWeights(random),
     crash: random.chance(0.75) ? drawCrash(random, crashWhileOpening) : undefined,
     crashWhileOpening,
     faults: random.chance(0.3) ? drawFaults(random) : [],
-    faultsWhileOpening: crashWhileOpening && random.chance(0.5),
+    faultsWhileOpening,
     freeBytes: random.chance(0.1) ? random.below(3 * geometry.segmentBytes) : undefined,
     ending: random.pick(['power', 'power', 'power', 'kill', 'kill', 'close'] as const),
     // A file that is opened may show other bytes where pages are evicted.
-    looksFirst: !crashWhileOpening && geometry.evictChance === 0 && random.chance(0.2),
+    looksFirst:
+      !crashWhileOpening && !faultsWhileOpening && geometry.evictChance === 0 && random.chance(0.2),
     opensTwice: random.chance(0.15),
     recovery: random.chance(0.05) ? 'salvage' : 'torn-tail',
     changed: round > 0 && random.chance(0.15) ? drawChange(random) : {},
@@ -178,13 +183,14 @@ export interface RecordPlan {
 }
 
 export function drawRecord(random: Random, geometry: Geometry): RecordPlan {
-  const { hugeEvery, recordBytesMax, segmentBytes } = geometry
+  const { hugeEvery, recordBytesMax, recordBytesUsual, segmentBytes } = geometry
   const huge = hugeEvery > 0 && random.below(hugeEvery) === 0
   const filling = random.weighted([
     ['chance', 8],
     ['zeros', 1],
     ['echo', 1],
   ])
+  if (recordBytesUsual > 0 && random.chance(0.9)) return { lengthBytes: recordBytesUsual, filling }
   if (random.below(25) === 0) return { lengthBytes: undefined, filling }
   const lengthBytes = huge
     ? random.between(segmentBytes / 2, 2.5 * segmentBytes)
