@@ -98,12 +98,10 @@ async function load(appender: Appender, work: AppendWork, meter: LoadMeter): Pro
   if (appendSync !== undefined && (shape.blocking || append === undefined)) {
     loadBlocking(() => appendSync(record), recordsPerOperation, timed, meter)
   } else if (append !== undefined) {
-    const lane = timed ? timedLane : plainLane
-    await Promise.all(
-      Array.from({ length: shape.inFlight }, async () => {
-        await lane(() => append(record), recordsPerOperation, meter)
-      }),
-    )
+    const lanes = Array.from({ length: shape.inFlight }, async () => {
+      await lane(() => append(record), recordsPerOperation, timed, meter)
+    })
+    await Promise.all(lanes)
   }
 }
 
@@ -116,32 +114,21 @@ function loadBlocking(
   while (meter.goesOn) {
     const begunMs = timed ? performance.now() : 0
     operation()
-    meter.finished(records)
-    if (timed) meter.timed(performance.now() - begunMs)
+    meter.finished(records, timed ? performance.now() - begunMs : undefined)
   }
 }
 
-async function plainLane(
+/** One of so many in flight. */
+async function lane(
   operation: () => Promise<unknown>,
   records: number,
+  timed: boolean,
   meter: LoadMeter,
 ): Promise<void> {
   while (meter.goesOn) {
+    const begunMs = timed ? performance.now() : 0
     await operation()
-    meter.finished(records)
-  }
-}
-
-async function timedLane(
-  operation: () => Promise<unknown>,
-  records: number,
-  meter: LoadMeter,
-): Promise<void> {
-  while (meter.goesOn) {
-    const begunMs = performance.now()
-    await operation()
-    meter.finished(records)
-    meter.timed(performance.now() - begunMs)
+    meter.finished(records, timed ? performance.now() - begunMs : undefined)
   }
 }
 

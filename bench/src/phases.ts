@@ -48,12 +48,13 @@ export class LoadMeter {
     return this.#phases.current < PHASE_STOP
   }
 
-  finished(operations: number): void {
-    if (this.#phases.current === PHASE_MEASURE) this.#operations += operations
-  }
-
-  timed(latencyMs: number): void {
-    if (this.#phases.current === PHASE_MEASURE) this.#latenciesMs.push(latencyMs)
+  /** @param latencyMs of the operation, where it is asked for */
+  finished(operations: number, latencyMs?: number): void {
+    const { current } = this.#phases
+    // A thread that the machine kept waiting all the time still gives its one operation.
+    if (current !== PHASE_MEASURE && !(current === PHASE_STOP && this.#operations === 0)) return
+    this.#operations += operations
+    if (latencyMs !== undefined) this.#latenciesMs.push(latencyMs)
   }
 
   result(): LoadResult {

@@ -94,5 +94,6 @@ async function main(port: MessagePort, work: TransferWork): Promise<void> {
   post({ kind: 'result', result: { records: work.records, bytes, finishedAtMs } })
 }
 
-if (parentPort === null) throw new Error('transfer-thread.js is started by a benchmark, as a worker')
+if (parentPort === null)
+  throw new Error('transfer-thread.js is started by a benchmark, as a worker')
 await main(parentPort, workerData)
