@@ -5,7 +5,10 @@
  *
  *   fold ─► write group (views of the ring, no copy) ─► free ─► sync ─► advance marks, wake
  *
- * Groups form by themselves: whatever was published during the last sync is the next group.
+ * Groups form by themselves: whatever was published during the last sync is the next group. When a
+ * sync has just acknowledged threads that will append again at once, the next group would begin with
+ * the first of them and leave the others to wait for two syncs; `#gather` gives them a moment, bounded
+ * by half of what a sync takes.
  *
  * Invariants
  *  C1 The ring is freed only after its bytes were written; acknowledged only after the sync that the
@@ -43,6 +46,11 @@ export class LogConsumer {
   readonly #flush: FlushPolicy
   readonly #nowMs: () => number
   #unsyncedSinceMs: number | undefined
+  readonly #gatherMsMax: number
+  /** Records of the last group, and of the one before it where that was another set of appenders. */
+  #lastRecords = 0
+  #otherRecords = 0
+  #lastSyncMs = 0
   /** Everything before it is to be synced as soon as it is written: somebody waits for it. */
   #syncTarget: number | undefined
 
@@ -52,12 +60,14 @@ export class LogConsumer {
     watermarks: Watermarks,
     flush: FlushPolicy,
     nowMs: () => number,
+    gatherMsMax = 0,
   ) {
     this.#consumer = consumer
     this.#log = log
     this.#watermarks = watermarks
     this.#flush = flush
     this.#nowMs = nowMs
+    this.#gatherMsMax = flush.kind === 'each' ? gatherMsMax : 0
   }
 
   /** One group at the most. Returns whether there was anything to do. */
@@ -109,12 +119,30 @@ export class LogConsumer {
 
   #writeGroup(): boolean {
     if (this.#consumer.fold(this.#log.groupBodyBytesMax) === 0) return false
+    if (this.#gatherMsMax > 0) this.#gather()
     const runs: Uint8Array[] = []
     this.#consumer.readCommitted((run) => runs.push(run))
     this.#log.writeGroup(runs, this.#consumer.drainableRecords, this.#consumer.drainableAborts)
     this.#consumer.free()
     this.#unsyncedSinceMs ??= this.#flush.kind === 'group' ? this.#nowMs() : 0
     return true
+  }
+
+  /** Folds on until as many have appended as lately did in one round, or the moment is over. */
+  #gather(): void {
+    const consumer = this.#consumer
+    const expected = this.#lastRecords + this.#otherRecords
+    const atFirst = consumer.drainableRecords
+    if (atFirst < expected) {
+      const until = this.#nowMs() + Math.min(this.#gatherMsMax, this.#lastSyncMs / 2)
+      do consumer.fold(this.#log.groupBodyBytesMax)
+      while (consumer.drainableRecords < expected && this.#nowMs() < until)
+    }
+    const gathered = consumer.drainableRecords
+    // Nobody came, or all did: whoever made up the round before last is gone, or is in this group.
+    const waitedInVain = gathered === atFirst
+    this.#otherRecords = waitedInVain || gathered >= expected ? 0 : this.#lastRecords
+    this.#lastRecords = gathered
   }
 
   #syncIsDue(): boolean {
@@ -124,7 +152,9 @@ export class LogConsumer {
   }
 
   #sync(): void {
+    const begunMs = this.#nowMs()
     this.#log.sync()
+    this.#lastSyncMs = this.#nowMs() - begunMs
     this.#unsyncedSinceMs = undefined
     if (this.#syncTarget !== undefined && this.#log.durableLsn >= this.#syncTarget) {
       this.#syncTarget = undefined

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { AtomicsMemory } from '@ringbolt/ring'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FileStore } from './file-store.ts'
 import { SegmentedLog } from './segmented-log.ts'
@@ -271,6 +272,18 @@ describe('what goes wrong is said', () => {
     writeFileSync(folder, 'mine')
     await expect(openLog(folder)).rejects.toMatchObject({ code: 'RINGBOLT_IO' })
     expect(statSync(folder).size).toBe(4)
+  })
+
+  // Once, on a busy machine, this never came back: the log's thread had posted its refusal and ended
+  // before the opening thread looked, `message` and `exit` were emitted one after the other, and the
+  // `exit` that the opener then waited for had been.
+  test('a refusal reaches an opener that was busy meanwhile', async () => {
+    writeFileSync(folder, 'mine')
+    const opening = openLog(folder)
+    const refused = expect(opening).rejects.toMatchObject({ code: 'RINGBOLT_IO' })
+    await new Promise((resolve) => setImmediate(resolve))
+    new AtomicsMemory(new SharedArrayBuffer(4)).wait(0, 0, 1000)
+    await refused
   })
 
   test('records too large or empty are refused before anything is appended', async () => {

@@ -131,9 +131,11 @@ async function startLog(
     workerData,
     name: 'ringbolt-log',
   })
+  // Listened for from the start: when this thread was busy, `message` and `exit` come in one go.
+  const exited = new Promise((resolve) => worker.once('exit', resolve))
   const message = await firstMessage(worker)
   if (message.kind === 'failed') {
-    await once(worker, 'exit')
+    await exited
     throw errorFromPlain(message.error)
   }
   const { ring, watermarks, recovery } = message

@@ -4,7 +4,7 @@ import { runCampaign, runSeed } from './campaign.ts'
 import { PLANTED_BUGS, UNTIDY_BUGS } from './planted-bugs.ts'
 import type { SeedOptions } from './simulation.ts'
 
-const SEEDS_MAX = 3_000
+const SEEDS_MAX = 8_000
 
 function expectFound(name: string, options: SeedOptions): void {
   const { seeds, failures } = runCampaign({

@@ -2,6 +2,8 @@
  * Stores that break one promise each, as a careless log or file store would: the campaign must find every
  * one of them. For tests.
  */
+import { isZero } from '../frame.ts'
+import { TERMINATOR_BYTES } from '../layout.ts'
 import type { LogFile, LogStore } from '../log-store.ts'
 import type { SimulationContext } from './simulation.ts'
 
@@ -78,8 +80,20 @@ function plantFileBug(overrides: (context: SimulationContext) => Overrides): Pla
 /** What the log is doing when only a rotation can make it sync. */
 const SYNCS_ONLY_TO_ROTATE: ReadonlySet<string> = new Set(['append', 'flush', 'writeGroup'])
 
-function isZero(parts: readonly Uint8Array[]): boolean {
-  return parts.every((part) => part.every((byte) => byte === 0))
+function areZero(parts: readonly Uint8Array[]): boolean {
+  return parts.every((part) => isZero(part))
+}
+
+function overwritesTail(
+  { activity }: SimulationContext,
+  file: LogFile,
+  parts: readonly Uint8Array[],
+): boolean {
+  return activity === 'open' && file.name.endsWith('.seg') && areZero(parts)
+}
+
+function unterminated(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  return parts.length > 2 && parts.at(-1)?.length === TERMINATOR_BYTES ? parts.slice(0, -1) : parts
 }
 
 const neverSyncFolder: Plant = (store) =>
@@ -194,11 +208,10 @@ export const PLANTED_BUGS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
   ],
   ['a new segment named before its content is certain', nameBeforeContent],
   [
-    'a recovery that does not overwrite the torn tail',
+    'neither an overwritten torn tail nor a terminator',
     plantFileBug((context) => ({
       writeAt: (file, position, parts) => {
-        const zeroing = context.activity === 'open' && file.name.endsWith('.seg') && isZero(parts)
-        if (!zeroing) file.writeAt(position, parts)
+        if (!overwritesTail(context, file, parts)) file.writeAt(position, unterminated(parts))
       },
     })),
   ],
@@ -207,7 +220,7 @@ export const PLANTED_BUGS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
     plantFileBug((context) => ({
       writeAt: (file, position, parts) => {
         const rewriting =
-          context.activity === 'open' && file.name.endsWith('.seg') && !isZero(parts)
+          context.activity === 'open' && file.name.endsWith('.seg') && !areZero(parts)
         if (!rewriting) file.writeAt(position, parts)
       },
     })),
@@ -228,9 +241,14 @@ export const UNTIDY_BUGS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
   [
     'no terminator after a group',
     plantFileBug(() => ({
+      writeAt: (file, position, parts) => file.writeAt(position, unterminated(parts)),
+    })),
+  ],
+  [
+    'a recovery that does not overwrite the torn tail',
+    plantFileBug((context) => ({
       writeAt: (file, position, parts) => {
-        const terminated = parts.length > 2 && parts.at(-1)?.length === 8
-        file.writeAt(position, terminated ? parts.slice(0, -1) : parts)
+        if (!overwritesTail(context, file, parts)) file.writeAt(position, parts)
       },
     })),
   ],

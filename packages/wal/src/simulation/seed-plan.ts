@@ -45,6 +45,8 @@ export interface RoundPlan {
   /** Bytes beyond what is on the disk when the round begins; undefined: no bound. */
   readonly freeBytes: number | undefined
   readonly ending: CrashKind | 'close'
+  /** Of a round in which the log was poisoned: what a failed sync lost shows after the next crash only. */
+  readonly endingPoisoned: CrashKind | 'close'
   /** Opens read-only before it opens for writing: that must find the same and change nothing. */
   readonly looksFirst: boolean
   readonly opensTwice: boolean
@@ -110,6 +112,7 @@ export function drawRound(random: Random, geometry: Geometry, round: number): Ro
     faultsWhileOpening,
     freeBytes: random.chance(0.1) ? random.below(3 * geometry.segmentBytes) : undefined,
     ending: random.pick(['power', 'power', 'power', 'kill', 'kill', 'close'] as const),
+    endingPoisoned: random.pick(['power', 'kill', 'kill', 'close'] as const),
     // A file that is opened may show other bytes where pages are evicted.
     looksFirst:
       !crashWhileOpening && !faultsWhileOpening && geometry.evictChance === 0 && random.chance(0.2),

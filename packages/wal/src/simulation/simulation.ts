@@ -139,10 +139,11 @@ export class Simulation {
   }
 
   #leave(log: SegmentedLog, plan: RoundPlan): void {
-    if (this.disk.crashed === undefined && plan.ending === 'close') this.closeLog(log)
-    if (this.disk.crashed === undefined && plan.ending !== 'close') {
-      this.lines?.push(`${plan.ending} between two calls`)
-      this.disk.crash(plan.ending)
+    const ending = log.poisoned === undefined ? plan.ending : plan.endingPoisoned
+    if (this.disk.crashed === undefined && ending === 'close') this.closeLog(log)
+    if (this.disk.crashed === undefined && ending !== 'close') {
+      this.lines?.push(`${ending} between two calls`)
+      this.disk.crash(ending)
     }
     const { crashed } = this.disk
     if (crashed === undefined) return
