@@ -5,6 +5,7 @@ import { PLANTED_BUGS, UNTIDY_BUGS } from './planted-bugs.ts'
 import type { SeedOptions } from './simulation.ts'
 
 const SEEDS_MAX = 8_000
+const TIMEOUT_MS = 300_000
 
 function expectFound(name: string, options: SeedOptions): void {
   const { seeds, failures } = runCampaign({
@@ -29,11 +30,15 @@ function expectFound(name: string, options: SeedOptions): void {
 }
 
 describe('planted bugs', () => {
-  test.each([...PLANTED_BUGS])('%s is found by what it does', (name, wrapStore) => {
-    expectFound(name, { wrapStore, consequencesOnly: true })
-  })
+  test.each([...PLANTED_BUGS])(
+    '%s is found by what it does',
+    { timeout: TIMEOUT_MS },
+    (name, wrapStore) => {
+      expectFound(name, { wrapStore, consequencesOnly: true })
+    },
+  )
 
-  test.each([...UNTIDY_BUGS])('%s is found', (name, wrapStore) => {
+  test.each([...UNTIDY_BUGS])('%s is found', { timeout: TIMEOUT_MS }, (name, wrapStore) => {
     expectFound(name, { wrapStore })
   })
 })

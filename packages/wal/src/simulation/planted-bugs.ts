@@ -139,7 +139,6 @@ const acknowledgeBeforeSync: Plant = (store) => {
     }
 
     protected override wrap(file: LogFile): LogFile {
-      settle()
       const writeAt = (_: LogFile, position: number, parts: readonly Uint8Array[]): void => {
         settle()
         file.writeAt(position, parts)

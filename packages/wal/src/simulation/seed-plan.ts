@@ -171,7 +171,7 @@ function drawFaults(random: Random): FaultPlan[] {
       nth: random.between(1, random.between(1, 12)),
       forever: random.chance(0.3),
       errno: isSpace ? 'ENOSPC' : 'EIO',
-      syncLoss: random.pick(['lost', 'lost', 'reverted', 'kept', 'mixed'] as const),
+      syncLoss: random.pick(['lost', 'lost', 'lost', 'lost', 'reverted', 'kept', 'mixed'] as const),
     }
   })
 }

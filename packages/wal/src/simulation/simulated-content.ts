@@ -96,7 +96,7 @@ export class SimulatedContent {
 
   /** A sync that reports a failure: some sectors were written, of the others see `SyncLoss`. */
   failSync(loss: SyncLoss, random: Random): void {
-    const written = random.pick([0, 0, 0.5, 0.9])
+    const written = random.pick([0, 0, 0, 0.5, 0.9])
     for (const sector of this.#touched) {
       if (this.#states[sector] !== DIRTY) continue
       const fate = random.chance(written)
