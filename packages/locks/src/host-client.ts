@@ -37,8 +37,9 @@ export class HostClient {
   readonly #common: BroadcastChannel
   readonly #waiting = new Map<number, Waiting>()
   readonly #lost = new Map<number, (reason: string) => void>()
-  #connection: Promise<boolean> | undefined
-  #welcome: Waiting | undefined
+  #connection: Promise<string | null> | undefined
+  /** While the host's word is awaited: called with null for its welcome, else with why there is none. */
+  #met: ((reason: string | null) => void) | undefined
   #gone: string | undefined
   #requestLast = 0
   #claimLast = 0
@@ -97,7 +98,7 @@ export class HostClient {
 
   #hear(message: HostMessage): void {
     if (message.kind === 'welcome') {
-      this.#welcome?.resolve(true)
+      this.#met?.(null)
     } else if (message.kind === 'lost') {
       this.#lost.get(message.claim)?.(message.reason)
     } else {
@@ -110,15 +111,16 @@ export class HostClient {
   }
 
   #hearCommon(message: CommonMessage): void {
-    if (message.kind === 'ready' && this.#welcome !== undefined) this.#sayHello()
-    if (message.kind === 'gone') this.#lose(message.reason)
+    if (message.kind === 'ready' && this.#met !== undefined) this.#sayHello()
+    if (message.kind !== 'gone') return
+    this.#met?.(message.reason)
+    if (message.forGood) this.#lose(message.reason)
   }
 
   /** With the host's end its descriptors are closed: whatever was held through it is lost. */
   #lose(reason: string): void {
     this.#gone = reason
     this.#channel.unref()
-    this.#welcome?.reject(unavailable('flock and lockfile', reason))
     for (const waiting of this.#waiting.values()) {
       waiting.reject(unavailable('flock and lockfile', reason))
     }
@@ -138,41 +140,36 @@ export class HostClient {
     this.#common.postMessage(hello)
   }
 
-  #connect(method: HostedMethod): Promise<boolean> {
-    if (this.#gone !== undefined) return Promise.reject(unavailable(method, this.#gone))
-    this.#connection ??= this.#meet(method)
-    return this.#connection
+  /** One attempt at a time; a failed one may be repeated, unless the host is gone for good. */
+  async #connect(method: HostedMethod): Promise<void> {
+    const connection = this.#connection ?? this.#meet()
+    this.#connection = connection
+    const reason = await connection
+    if (reason === null) return
+    this.#connection = undefined
+    throw unavailable(method, reason)
   }
 
-  async #meet(method: HostedMethod): Promise<boolean> {
+  /** Null when the host has said welcome, otherwise why it has not. */
+  async #meet(): Promise<string | null> {
     const { threads, clock } = this.#platform
+    if (this.#gone !== undefined) return this.#gone
     if (!threads.isMain && threads.osThread() === null) {
-      this.#connection = undefined
-      throw unavailable(method, 'this system does not tell whether a worker thread has ended')
+      return 'this system does not tell whether a worker thread has ended'
     }
-    const { promise, resolve, reject } = deferred()
-    this.#welcome = { resolve, reject }
-    const answered = new AbortController()
     const answerMs = threads.isMain || isHostPromised() ? PROMISED_ANSWER_MS : UNPROMISED_ANSWER_MS
-    const giveUp = async (): Promise<void> => {
-      await clock.sleep(answerMs, [answered.signal])
-      const reason =
-        `the main thread did not answer within ${answerMs} ms; ` +
-        'import @ringbolt/locks there, and let its event loop run'
-      reject(unavailable(method, reason))
-    }
-    const tooLate = giveUp()
-    this.#sayHello()
-    try {
-      return await promise
-    } catch (error) {
-      this.#connection = undefined
-      throw error
-    } finally {
-      this.#welcome = undefined
+    const answered = new AbortController()
+    let outcome: string | null =
+      `the main thread did not answer within ${answerMs} ms; ` +
+      'import @ringbolt/locks there, and let its event loop run'
+    this.#met = (reason) => {
+      outcome = reason
       answered.abort()
-      await tooLate
     }
+    this.#sayHello()
+    await clock.sleep(answerMs, [answered.signal])
+    this.#met = undefined
+    return outcome
   }
 }
 

@@ -5,7 +5,7 @@
  * the host opens the channel of that name and says `welcome` on it; from then on the two talk alone.
  * The host says `ready` when it has started, which makes waiting clients say `hello` again, since a
  * BroadcastChannel keeps nothing for those who come later. `gone` is the main thread's word that the
- * host has ended and that there will be no other.
+ * host did not start (asking again may help) or has ended (`forGood`: there will be no other).
  */
 import { BroadcastChannel } from 'node:worker_threads'
 import type { PlainLockError } from './errors.ts'
@@ -27,7 +27,7 @@ export type CommonMessage =
       readonly thread: OsThread | null
     }
   | { readonly kind: 'ready' }
-  | { readonly kind: 'gone'; readonly reason: string }
+  | { readonly kind: 'gone'; readonly forGood: boolean; readonly reason: string }
 
 export interface OpenRequest {
   readonly op: 'open'

@@ -28,27 +28,41 @@ export function offerHost(): void {
   setEnvironmentData(MARK, true)
 
   let host: Worker | undefined
-  let gone: string | undefined
+  let ended: string | undefined
   const say = (message: CommonMessage): void => common.postMessage(message)
   const common = listen(COMMON_CHANNEL, isCommonMessage, (message) => {
     if (message.kind !== 'hello') return
-    if (gone !== undefined) say({ kind: 'gone', reason: gone })
-    else if (host === undefined) host = startHost(end)
+    if (ended !== undefined) say({ kind: 'gone', forGood: true, reason: ended })
+    else host ??= start()
   })
-  // Never a second one: fs-ext aborts the process when it is loaded again after its thread has ended.
-  const end = (reason: string): void => {
-    gone ??= reason
-    say({ kind: 'gone', reason: gone })
-  }
+  const start = (): Worker | undefined =>
+    startHost((ran, reason) => {
+      host = undefined
+      // Never a second one: fs-ext aborts the process when it is loaded again after its thread ended.
+      if (ran) ended ??= reason
+      say({ kind: 'gone', forGood: ran, reason })
+    })
   common.unref()
 }
 
-function startHost(onEnd: (reason: string) => void): Worker {
-  const host = new Worker(new URL('./host-thread.js', import.meta.url), { name: 'ringbolt-locks' })
-  host.on('error', (error: unknown) => {
-    onEnd(`the host thread failed: ${error instanceof Error ? error.message : String(error)}`)
-  })
-  host.on('exit', (code) => onEnd(`the host thread ended with code ${code}`))
-  host.unref()
-  return host
+/** `onEnd` is called with whether the host ever ran, and why it does not any more. */
+function startHost(onEnd: (ran: boolean, reason: string) => void): Worker | undefined {
+  let ran = false
+  const url = new URL('./host-thread.js', import.meta.url)
+  const fail = (error: unknown): void => {
+    onEnd(ran, `the host thread failed: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  try {
+    const host = new Worker(url, { name: 'ringbolt-locks' })
+    host.on('online', () => {
+      ran = true
+    })
+    host.on('error', fail)
+    host.on('exit', (code) => onEnd(ran, `the host thread ended with code ${code}`))
+    host.unref()
+    return host
+  } catch (error) {
+    fail(error)
+    return undefined
+  }
 }

@@ -14,7 +14,7 @@
  */
 import type { BroadcastChannel } from 'node:worker_threads'
 import { type Claim, descriptorOpener, type OpenClaim } from './claim.ts'
-import { closed, toPlain } from './errors.ts'
+import { closed, toPlain, unavailable } from './errors.ts'
 import {
   COMMON_CHANNEL,
   channelOf,
@@ -49,8 +49,13 @@ function flockOpener(): OpenClaim {
 }
 
 async function lockfileOpener(): Promise<OpenClaim> {
-  const { LockfileClaim } = await import('./lockfile-claim.ts')
-  return async (target, lost) => new LockfileClaim(files, target, lost)
+  try {
+    const { LockfileClaim } = await import('./lockfile-claim.ts')
+    return async (target, lost) => new LockfileClaim(files, target, lost)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw unavailable('lockfile', `proper-lockfile does not load: ${reason}`, error)
+  }
 }
 
 class Client {
@@ -59,6 +64,7 @@ class Client {
   readonly #claims = new Map<number, Promise<Claim>>()
   /** The tail of each claim's work. */
   readonly #work = new Map<number, Promise<void>>()
+  #ended = false
 
   constructor(name: string, thread: OsThread | null) {
     this.#thread = thread
@@ -80,7 +86,8 @@ class Client {
   }
 
   say(message: HostMessage): void {
-    this.#channel.postMessage(message)
+    // A lock of the library's may be lost after its owner has ended: nobody is left to be told.
+    if (!this.#ended) this.#channel.postMessage(message)
   }
 
   async #answer(id: number, request: Request): Promise<void> {
@@ -139,10 +146,11 @@ class Client {
    * complains, and the thread that would have to be told is dead.
    */
   async end(): Promise<void> {
-    this.#channel.close()
     await Promise.all(this.#work.values())
     await Promise.allSettled([...this.#claims.values()].map(async (claim) => (await claim).close()))
     this.#claims.clear()
+    this.#ended = true
+    this.#channel.close()
   }
 }
 
