@@ -119,7 +119,7 @@ const forgetFolderSync: Plant = (store) => {
   })(store)
 }
 
-/** Syncs are made, but only when the next call comes: whatever was acknowledged in between was so too early. */
+/** Syncs are made, but only when the next change comes: what was acknowledged in between was so too early. */
 const acknowledgeBeforeSync: Plant = (store) => {
   let due: LogFile | undefined
   const settle = (): void => {
@@ -143,11 +143,9 @@ const acknowledgeBeforeSync: Plant = (store) => {
         settle()
         file.writeAt(position, parts)
       }
-      const close = (): void => {
-        settle()
-        file.close()
-      }
-      return { ...withOverrides(file, { writeAt, sync: () => void (due = file) }), close }
+      const overridden = withOverrides(file, { writeAt, sync: () => void (due = file) })
+      // A file whose sync is still to come stays open for it.
+      return { ...overridden, close: () => undefined }
     }
   })(store)
 }
