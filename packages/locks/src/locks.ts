@@ -5,13 +5,8 @@ import { Lock } from './lock.ts'
 import { makeLockFile, type OpenedLockFile, openLockFile } from './lock-file.ts'
 import { Methods } from './methods.ts'
 import type { Platform } from './platform.ts'
-import {
-  cleanPresence,
-  listPresence,
-  type Presence,
-  type PresenceEntry,
-  startPresence,
-} from './presence.ts'
+import { type Presence, startPresence } from './presence.ts'
+import { cleanPresence, listPresence, type PresenceEntry } from './presence-folder.ts'
 
 export interface LockOptions {
   /** A new file takes this one; an existing one must record it. Else: the first that loads. */

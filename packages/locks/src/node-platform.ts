@@ -135,6 +135,9 @@ const files: Files = {
       return status === undefined ? null : { device: status.dev, inode: status.ino }
     }),
 
+  modifiedMs: (path) =>
+    attempt('looking at', path, () => lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null),
+
   open: (path) =>
     attempt('opening', path, () => {
       const descriptor = unless('ENOENT', () => openSync(path, OPEN_FLAGS))

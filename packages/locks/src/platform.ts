@@ -30,6 +30,8 @@ export interface Files {
   locateFolder(path: string): string
   /** What the name stands for now, links not followed; null when there is nothing. */
   identity(path: string): FileIdentity | null
+  /** When its content last changed: wall clock, milliseconds since 1970. Null: nothing there. */
+  modifiedMs(path: string): number | null
   /** Reading and writing, links not followed, plain files only. Null when there is nothing. */
   open(path: string): OpenFile | null
   /** Exclusive, mode 0600. Null when the name exists. */

@@ -9,8 +9,9 @@
  *    stands for the file it locked. By 1 it then has no living owner, and can get none: a living
  *    one's file is never unlinked. Of two cleaners the second does not get the lock, or finds the
  *    name gone.
- * 3. Temporary names are removed without asking. An owner that loses its own that way (it has not
- *    linked yet) starts over under a new name; one that has linked does not need it any more.
+ * 3. A temporary name is removed when its file has not changed for a minute. That is a guess and may
+ *    be one: an owner that loses its own that way (it has not linked yet) starts over under a new
+ *    name; one that has linked does not need it any more.
  * 4. The statement changes by one plain write of 48 bytes with a checksum; a reader that meets the
  *    write reads again. One that stays unreadable is reported as such, never guessed.
  *
@@ -19,12 +20,12 @@
  * than `staleMs` counts as dead and may be removed; `lost` tells it when it runs on.
  */
 import type { Claim, OpenClaim } from './claim.ts'
-import { closed, compromised, isLockError, LockError } from './errors.ts'
-import { encodeHeader, type MethodName, readHeader } from './header.ts'
+import { closed, compromised, LockError } from './errors.ts'
+import { encodeHeader, type MethodName } from './header.ts'
 import { ID_BYTES, KIND_PRESENCE, PRESENCE_FILE_BYTES } from './layout.ts'
 import type { Methods } from './methods.ts'
 import { hexOf, type OpenFile, type Platform, sameFile } from './platform.ts'
-import { readStatement, type Statement, writeStatement } from './statement.ts'
+import { type Statement, writeStatement } from './statement.ts'
 
 export class Presence {
   readonly id: string
@@ -113,10 +114,8 @@ function assertUnsigned64(value: bigint): void {
 }
 
 const STARTS_MAX = 20
-const SUFFIX = '.presence'
-const TEMPORARY_SUFFIX = `${SUFFIX}.tmp`
-const NAME = /^[0-9a-f]{32}\.presence$/
-const TEMPORARY_NAME = /^[0-9a-f]{32}\.presence\.tmp$/
+export const SUFFIX = '.presence'
+export const TEMPORARY_SUFFIX = '.presence.tmp'
 
 export interface StartOptions {
   readonly method: MethodName
@@ -193,94 +192,4 @@ async function startOnce(
 /** The file was taken away, its folder is there. */
 function isGone({ files }: Platform, folder: string, temporary: string): boolean {
   return files.identity(folder) !== null && files.identity(temporary) === null
-}
-
-export type PresenceEntry =
-  | {
-      readonly state: 'live' | 'dead'
-      readonly id: string
-      readonly path: string
-      readonly method: MethodName
-      /** Null when it cannot be read: a live owner must then be taken to need everything. */
-      readonly statement: Statement | null
-    }
-  | { readonly state: 'unreadable'; readonly path: string; readonly error: LockError }
-
-/** Everybody's statements, the caller's included. Changes nothing. */
-export async function listPresence(
-  platform: Platform,
-  methods: Methods,
-  folder: string,
-  staleMs: number,
-): Promise<PresenceEntry[]> {
-  const located = platform.files.locateFolder(folder)
-  const entries: PresenceEntry[] = []
-  for (const name of platform.files
-    .list(located)
-    .filter((name) => NAME.test(name))
-    .toSorted()) {
-    const path = `${located}/${name}`
-    const entry = await inspect(platform, methods, path, staleMs, async (file, claim, seen) => {
-      const state = (await claim.probe()) ? 'live' : 'dead'
-      return { state, path, ...seen, statement: readStatement(file) }
-    })
-    if (entry !== null) entries.push(entry)
-  }
-  return entries
-}
-
-/** Removes what the dead left; returns how many files. What it cannot read it leaves alone. */
-export async function cleanPresence(
-  platform: Platform,
-  methods: Methods,
-  folder: string,
-  staleMs: number,
-): Promise<number> {
-  const { files } = platform
-  const located = files.locateFolder(folder)
-  let removed = 0
-  for (const name of files.list(located)) {
-    const path = `${located}/${name}`
-    if (TEMPORARY_NAME.test(name) && files.remove(path)) removed++
-    if (!NAME.test(name)) continue
-    await inspect(platform, methods, path, staleMs, async (file, claim) => {
-      if (!(await claim.tryLock(null))) return null
-      if (sameFile(files.identity(path), file.identity) && files.remove(path)) removed++
-      return null
-    })
-  }
-  return removed
-}
-
-/** Opens one presence file with a claim on it. Null when it is gone. */
-async function inspect(
-  platform: Platform,
-  methods: Methods,
-  path: string,
-  staleMs: number,
-  action: (
-    file: OpenFile,
-    claim: Claim,
-    seen: { id: string; method: MethodName },
-  ) => Promise<PresenceEntry | null>,
-): Promise<PresenceEntry | null> {
-  let file: OpenFile | null = null
-  let claim: Claim | undefined
-  try {
-    file = platform.files.open(path)
-    if (file === null) return null
-    const { id, method } = readHeader(file, KIND_PRESENCE, PRESENCE_FILE_BYTES)
-    const openClaim = await methods.load(method)
-    const target = { path, identity: file.identity, lockName: path, staleMs }
-    // A lock lost while looking: the look was too slow, and the cleaner removes by name and identity.
-    claim = await openClaim(target, () => undefined)
-    return await action(file, claim, { id, method })
-  } catch (error) {
-    if (isLockError(error, 'RINGBOLT_LOCK_DELETED')) return null
-    if (error instanceof LockError) return { state: 'unreadable', path, error }
-    throw error
-  } finally {
-    await claim?.close()
-    file?.close()
-  }
 }
