@@ -177,7 +177,7 @@ function drawFaults(random: Random): FaultPlan[] {
 }
 
 /** Bytes of records: chance, zeros, and what looks like the log's own. */
-export type Filling = 'chance' | 'zeros' | 'echo'
+type Filling = 'chance' | 'zeros' | 'echo'
 
 export interface RecordPlan {
   /** Undefined: as many as just fill the segment, or come close to it. */
