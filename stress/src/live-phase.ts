@@ -77,6 +77,8 @@ export async function livePhase(options: LivePhaseOptions): Promise<LivePhaseRes
   const failures: string[] = []
   const keepGoing = async (): Promise<undefined> => {
     await options.drive(load, log)
+    // While all workers still run: what they take is part of what may not grow.
+    await watch.sampleMemory()
     await load.stop()
   }
   const failure = await Promise.race([watch.failure, checkpoints.failure, failureOf(keepGoing())])
@@ -156,12 +158,14 @@ class Watch {
     return this.#silence.longestMs
   }
 
-  async stop(): Promise<SharedLogStats> {
+  stop(): Promise<SharedLogStats> {
     clearInterval(this.#looking)
     clearInterval(this.#sampling)
-    const stats = await this.#log.stats()
-    this.#addMemory(stats)
-    return stats
+    return this.#log.stats()
+  }
+
+  async sampleMemory(): Promise<void> {
+    this.#addMemory(await this.#log.stats())
   }
 
   #look(): void {
@@ -191,7 +195,8 @@ class Watch {
 
   async #showSample(): Promise<void> {
     const stats = await this.#log.stats()
-    this.#addMemory(stats)
+    // The load is being stopped: workers are missing already.
+    if (!this.#load.control.stopped) this.#addMemory(stats)
     const acknowledged = this.#load.acknowledged
     const perSecond = acknowledged - this.#acknowledgedLast
     const ringShare = stats.ringOccupiedBytes / stats.ringCapacityBytes

@@ -66,6 +66,7 @@ describe('each verdict can go both ways', () => {
     expect(flat([10, 100, 100, 100, 100, 100, 160, 160])).toBe(false)
     expect(flat([10, 100, 100, 100, 100, 100, 999, 140])).toBe(true)
     expect(flat([10, 70])).toBe(false)
+    expect(flat([])).toBe(false)
   })
 
   test('L1: the second opener', () => {

@@ -76,6 +76,7 @@ export function flatVerdict(
   bytes: readonly number[],
   growthMaxBytes: number,
 ): Verdict {
+  if (bytes.length === 0) return { name, ok: false, detail: 'the run did not get there' }
   const quarter = Math.floor(bytes.length / 4)
   const warm = Math.min(...bytes.slice(quarter, Math.max(quarter + 1, 2 * quarter)))
   const end = Math.min(...bytes.slice(-Math.max(1, quarter)))
