@@ -6,6 +6,7 @@
 import { isRingboltError } from '@ringbolt/ring'
 import { LogVersionError } from '../errors.ts'
 import { groupBytes, SEGMENT_FIRST_GROUP_OFFSET } from '../layout.ts'
+import { isSegmentName } from '../segment.ts'
 import { SegmentedLog, type SegmentInfo } from '../segmented-log.ts'
 import { checkContent, checkRead, differ } from './oracle.ts'
 import type { Random } from './random.ts'
@@ -117,6 +118,7 @@ function salvage(
   random: Random,
   { cutDamaged }: { cutDamaged: boolean },
 ): void {
+  const originals = contentFrom(simulation, damage.name)
   if (random.chance(0.5)) interrupt(simulation, random)
   const { segmentBytes, sync } = simulation.geometry
   const { logId } = simulation
@@ -147,10 +149,29 @@ function salvage(
   const record = new Uint8Array([1, 2, 3])
   log.appendAndSync(record)
   const { endLsn } = log
-  log.close()
+  if (sync !== 'full') log.sync()
+  simulation.disk.crash('power')
+  simulation.restart()
   const again = simulation.open()
   simulation.fail(differ('end LSN after salvage', endLsn, again.endLsn))
   again.close()
+  simulation.fail(checkKept(simulation, originals))
+}
+
+/** The damaged segment and all after it: what salvage leaves out, and must keep under other names. */
+function contentFrom({ disk }: Simulation, first: string): Map<string, Uint8Array> {
+  const names = disk.list().filter((name) => isSegmentName(name) && name >= first)
+  return new Map(names.map((name) => [name, disk.contentOf(name)]))
+}
+
+function checkKept({ disk }: Simulation, originals: Map<string, Uint8Array>): string | undefined {
+  const kept = disk.list().map((name) => disk.contentOf(name))
+  for (const [name, content] of originals) {
+    if (!kept.some((candidate) => Buffer.compare(candidate, content) === 0)) {
+      return `salvage left ${name} out and kept it nowhere`
+    }
+  }
+  return undefined
 }
 
 /** Salvages until a crash comes in between, or does it all. */
