@@ -22,7 +22,7 @@
  *               ├────────────────────────────────────────────┤
  *               │ claim slots, one line each                 │  the slot's producer
  *               ├────────────────────────────────────────────┤
- *               │ data       a power of two of bytes         │
+ *               │ data       4 bytes, then a power of two    │
  *               └────────────────────────────────────────────┘
  *
  * Each hot word has a line of 128 bytes to itself: x86 fetches cache lines in pairs of 64.
@@ -133,8 +133,12 @@ export function slotWord(slotIndex: number): number {
   return WORD_SLOTS + slotIndex * LINE_WORDS
 }
 
+/**
+ * Frames start one word past a multiple of 8, so that payloads start at one: V8 copies into shared
+ * memory by words where source and target are aligned alike, and byte by byte where they are not.
+ */
 export function dataByteOffset(slotCount: number): number {
-  return slotWord(slotCount) * WORD_BYTES
+  return slotWord(slotCount) * WORD_BYTES + UNIT_BYTES - FRAME_HEADER_BYTES
 }
 
 /** Signed distance from `b` to `a` on the 32-bit circle. */

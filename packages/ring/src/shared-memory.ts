@@ -38,7 +38,9 @@ export interface SharedMemory {
   zero(byteOffset: number, byteLength: number): void
 }
 
-const ZEROS = new Uint8Array(64 * 1024)
+const WORD_COPY_BYTES = 8
+const ZEROS_BYTES: number = 64 * 1024
+const ZEROS = new Uint8Array(ZEROS_BYTES + WORD_COPY_BYTES)
 
 export class AtomicsMemory implements SharedMemory {
   readonly byteLength: number
@@ -95,15 +97,16 @@ export class AtomicsMemory implements SharedMemory {
     return this.#bytes.subarray(byteOffset, byteOffset + byteLength)
   }
 
-  // `set` from a block of zeros runs at the speed of memcpy; `fill` on shared memory is eight times
-  // slower on Node 20.
+  // `set` from a block of zeros runs at the speed of memcpy, provided that both are aligned alike;
+  // `fill` on shared memory is eight times slower on Node 20.
   zero(byteOffset: number, byteLength: number): void {
+    const misaligned = byteOffset % WORD_COPY_BYTES
     const end = byteOffset + byteLength
     let position = byteOffset
-    while (end - position > ZEROS.length) {
-      this.#bytes.set(ZEROS, position)
-      position += ZEROS.length
+    while (position < end) {
+      const length = Math.min(end - position, ZEROS_BYTES)
+      this.#bytes.set(ZEROS.subarray(misaligned, misaligned + length), position)
+      position += length
     }
-    if (position < end) this.#bytes.set(ZEROS.subarray(0, end - position), position)
   }
 }
