@@ -44,7 +44,7 @@ export interface DescriptorLocks {
 
 export const NO_RECORD: Uint8Array = new Uint8Array(HOLDER_BYTES)
 
-export class DescriptorClaim implements Claim {
+class DescriptorClaim implements Claim {
   readonly #file: OpenFile
   readonly #locks: DescriptorLocks
   #recorded = false

@@ -4,7 +4,7 @@
  */
 import type { BroadcastChannel } from 'node:worker_threads'
 import type { Claim, ClaimTarget, OpenClaim } from './claim.ts'
-import { compromised, fromPlain, type LockError, unavailable } from './errors.ts'
+import { fromPlain, type LockError, unavailable } from './errors.ts'
 import {
   COMMON_CHANNEL,
   type CommonMessage,
@@ -37,6 +37,7 @@ export class HostClient {
   readonly #common: BroadcastChannel
   readonly #waiting = new Map<number, Waiting>()
   readonly #lost = new Map<number, (reason: string) => void>()
+  readonly #loaded = new Set<HostedMethod>()
   #connection: Promise<string | null> | undefined
   /** While the host's word is awaited: called with null for its welcome, else with why there is none. */
   #met: ((reason: string | null) => void) | undefined
@@ -55,8 +56,12 @@ export class HostClient {
 
   /** Proves that the method loads there, or says why not. */
   async load(method: HostedMethod): Promise<OpenClaim> {
-    await this.#connect(method)
-    await this.#ask({ op: 'load', method })
+    if (this.#gone !== undefined) throw unavailable(method, this.#gone)
+    if (!this.#loaded.has(method)) {
+      await this.#connect(method)
+      await this.#ask({ op: 'load', method })
+      this.#loaded.add(method)
+    }
     return (target, lost) => this.#openClaim(method, target, lost)
   }
 
@@ -77,7 +82,8 @@ export class HostClient {
       },
       close: async () => {
         this.#lost.delete(claim)
-        await this.#ask({ op: 'close', claim })
+        // With the host, its descriptors have gone.
+        if (this.#gone === undefined) await this.#ask({ op: 'close', claim })
       },
     }
   }
@@ -85,7 +91,7 @@ export class HostClient {
   #ask(request: Request): Promise<boolean> {
     const { promise, resolve, reject } = deferred()
     if (this.#gone !== undefined) {
-      reject(compromised('hosted by another thread', this.#gone))
+      reject(unavailable('flock and lockfile', this.#gone))
       return promise
     }
     const id = ++this.#requestLast

@@ -53,7 +53,8 @@ function startHost(onEnd: (ran: boolean, reason: string) => void): Worker | unde
     onEnd(ran, `the host thread failed: ${error instanceof Error ? error.message : String(error)}`)
   }
   try {
-    const host = new Worker(url, { name: 'ringbolt-locks' })
+    // Not the main thread's own options: some, such as --input-type, forbid a worker from a file.
+    const host = new Worker(url, { name: 'ringbolt-locks', execArgv: [] })
     host.on('online', () => {
       ran = true
     })

@@ -69,6 +69,8 @@ class Client {
   constructor(name: string, thread: OsThread | null) {
     this.#thread = thread
     this.#channel = listen(channelOf(name), isRequestMessage, ({ id, request }) => {
+      // Sent by a thread that has ended since: what it opened now, nobody would close.
+      if (this.#ended) return
       const claim = 'claim' in request ? request.claim : 0
       const before = this.#work.get(claim) ?? Promise.resolve()
       const after = before.then(() => this.#answer(id, request))
@@ -86,7 +88,7 @@ class Client {
   }
 
   say(message: HostMessage): void {
-    // A lock of the library's may be lost after its owner has ended: nobody is left to be told.
+    // Nobody is left to be told; a closed channel would throw, and take the host and its locks with it.
     if (!this.#ended) this.#channel.postMessage(message)
   }
 
@@ -146,11 +148,11 @@ class Client {
    * complains, and the thread that would have to be told is dead.
    */
   async end(): Promise<void> {
+    this.#ended = true
+    this.#channel.close()
     await Promise.all(this.#work.values())
     await Promise.allSettled([...this.#claims.values()].map(async (claim) => (await claim).close()))
     this.#claims.clear()
-    this.#ended = true
-    this.#channel.close()
   }
 }
 

@@ -28,7 +28,7 @@ export const MAGIC: Uint8Array = new TextEncoder().encode('ringlock')
 export const FORMAT_VERSION = 1
 export const ID_BYTES = 16
 
-export const HEADER_OFFSET = 0
+const HEADER_OFFSET = 0
 export const HEADER_VERSION_OFFSET: number = HEADER_OFFSET + MAGIC.length
 export const HEADER_KIND_OFFSET: number = HEADER_VERSION_OFFSET + U32
 export const HEADER_METHOD_OFFSET: number = HEADER_KIND_OFFSET + U32

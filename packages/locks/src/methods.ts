@@ -8,8 +8,8 @@ import type { Platform } from './platform.ts'
 
 export class Methods {
   readonly #platform: Platform
-  readonly #loaded = new Map<MethodName, Promise<OpenClaim>>()
   #host: HostClient | undefined
+  #ofd: OpenClaim | undefined
 
   constructor(platform: Platform) {
     this.#platform = platform
@@ -17,14 +17,12 @@ export class Methods {
 
   /** Throws RINGBOLT_LOCK_METHOD_UNAVAILABLE, naming the method and why. Tried anew after a failure. */
   async load(name: MethodName): Promise<OpenClaim> {
-    const loading = this.#loaded.get(name) ?? this.#load(name)
-    this.#loaded.set(name, loading)
-    try {
-      return await loading
-    } catch (error) {
-      this.#loaded.delete(name)
-      throw error
+    if (name !== 'ofd') {
+      this.#host ??= new HostClient(this.#platform)
+      return await this.#host.load(name)
     }
+    this.#ofd ??= descriptorOpener(this.#platform.files, loadOfd(this.#platform))
+    return this.#ofd
   }
 
   /** The first that loads, in the order of preference. */
@@ -40,11 +38,5 @@ export class Methods {
       }
     }
     throw unavailable('any', reasons.join('; '))
-  }
-
-  async #load(name: MethodName): Promise<OpenClaim> {
-    if (name === 'ofd') return descriptorOpener(this.#platform.files, loadOfd(this.#platform))
-    this.#host ??= new HostClient(this.#platform)
-    return await this.#host.load(name)
   }
 }

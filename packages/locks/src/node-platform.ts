@@ -220,9 +220,15 @@ const threads: Threads = {
     return startTicks === null ? null : { taskId, startTicks }
   },
 
-  // A thread that ends between the opening and the reading of its file gives ESRCH.
-  isThreadAlive: ({ taskId, startTicks }) =>
-    unless('ESRCH', () => startTicksOf(taskId)) === startTicks,
+  isThreadAlive: ({ taskId, startTicks }) => {
+    try {
+      return startTicksOf(taskId) === startTicks
+    } catch (error) {
+      // A thread that ends between the opening and the reading of its file gives ESRCH. Anything else
+      // (no descriptor left to look with) says nothing about the thread: it is looked up again.
+      return errnoOf(error) !== 'ESRCH'
+    }
+  },
 }
 
 export const nodePlatform: Platform = {

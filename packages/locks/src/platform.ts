@@ -67,6 +67,7 @@ export interface Threads {
   isProcessAlive(pid: number): boolean
   /** The calling thread; null where the system does not say. */
   osThread(): OsThread | null
+  /** False only when that thread has certainly ended. */
   isThreadAlive(thread: OsThread): boolean
 }
 

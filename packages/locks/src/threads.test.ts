@@ -80,6 +80,31 @@ describe('threads', () => {
     await lock.close()
   })
 
+  test('L6: the host thread ending tells the holder, frees the lock, and never starts again', async () => {
+    const path = `${makeFolder()}/lock`
+    const child = fork(fileURLToPath(new URL('./testing/host-loss.js', import.meta.url)), [], {
+      execArgv: [],
+      env: { ...process.env, LOCK: path },
+    })
+    const said: unknown[] = []
+    child.on('message', (message) => said.push(message))
+    const [code, signal] = await once(child, 'exit')
+    expect({ code, signal, said }).toEqual({
+      code: 0,
+      signal: null,
+      said: [
+        'RINGBOLT_LOCK_COMPROMISED',
+        'RINGBOLT_LOCK_COMPROMISED',
+        'RINGBOLT_LOCK_METHOD_UNAVAILABLE',
+        'RINGBOLT_LOCK_METHOD_UNAVAILABLE',
+        'closed',
+      ],
+    })
+    const lock = await openLock(path)
+    await (await lock.acquire({ timeoutMs: 5_000 })).release()
+    await lock.close()
+  })
+
   test('a process that stood still loses a lockfile lock, is told, and its every use says so', async () => {
     const path = `${makeFolder()}/lock`
     const peer = new Peer()

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { Order, Outcome } from './peer.ts'
 
-export const PEER_PATH: string = fileURLToPath(new URL('./peer.js', import.meta.url))
+const PEER_PATH = fileURLToPath(new URL('./peer.js', import.meta.url))
 
 export function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'ringbolt-locks-'))
