@@ -6,7 +6,6 @@
 import { isRingboltError } from '@ringbolt/ring'
 import { LogVersionError } from '../errors.ts'
 import { groupBytes, SEGMENT_FIRST_GROUP_OFFSET } from '../layout.ts'
-import { isSegmentName } from '../segment.ts'
 import { SegmentedLog, type SegmentInfo } from '../segmented-log.ts'
 import { checkContent, checkRead, differ } from './oracle.ts'
 import type { Random } from './random.ts'
@@ -30,6 +29,7 @@ interface Damage {
 export function checkDamage(simulation: Simulation, random: Random): void {
   const probe = simulation.open()
   const segments = probe.listSegments()
+  const ends = new Map(probe.segments.map(({ name, endPosition }) => [name, endPosition]))
   const cuts = new Set(probe.segments.filter(({ header }) => header.cut).map(({ name }) => name))
   probe.close()
   const damage = inflict(simulation, segments, random)
@@ -50,7 +50,7 @@ export function checkDamage(simulation: Simulation, random: Random): void {
         : `damage of ${damage.name}, which holds no records, was refused: ${String(error)}`,
     )
     const cutDamaged = damage.kind === 'header' && cuts.has(damage.name)
-    salvage(simulation, damage, random, { cutDamaged })
+    salvage(simulation, damage, random, { cutDamaged, ends })
     return
   }
   simulation.coverage.add('damage: opened')
@@ -116,9 +116,9 @@ function salvage(
   simulation: Simulation,
   damage: Damage,
   random: Random,
-  { cutDamaged }: { cutDamaged: boolean },
+  { cutDamaged, ends }: { cutDamaged: boolean; ends: ReadonlyMap<string, number> },
 ): void {
-  const originals = contentFrom(simulation, damage.name)
+  const originals = contentFrom(simulation, damage.name, ends)
   if (random.chance(0.5)) interrupt(simulation, random)
   const { segmentBytes, sync } = simulation.geometry
   const { logId } = simulation
@@ -158,20 +158,31 @@ function salvage(
   simulation.fail(checkKept(simulation, originals))
 }
 
-/** The damaged segment and all after it: what salvage leaves out, and must keep under other names. */
-function contentFrom({ disk }: Simulation, first: string): Map<string, Uint8Array> {
-  const names = disk.list().filter((name) => isSegmentName(name) && name >= first)
-  return new Map(names.map((name) => [name, disk.contentOf(name)]))
+/**
+ * The damaged segment and all after it, up to where their groups end: what salvage leaves out, and must
+ * keep under other names. Behind its groups a file may read differently once pages are evicted.
+ */
+function contentFrom(
+  { disk }: Simulation,
+  first: string,
+  ends: ReadonlyMap<string, number>,
+): Map<string, Uint8Array> {
+  const names = [...ends.keys()].filter((name) => name >= first)
+  return new Map(names.map((name) => [name, disk.contentOf(name).subarray(0, ends.get(name))]))
 }
 
 function checkKept({ disk }: Simulation, originals: Map<string, Uint8Array>): string | undefined {
   const kept = disk.list().map((name) => disk.contentOf(name))
   for (const [name, content] of originals) {
-    if (!kept.some((candidate) => Buffer.compare(candidate, content) === 0)) {
+    if (!kept.some((candidate) => startsWith(candidate, content))) {
       return `salvage left ${name} out and kept it nowhere`
     }
   }
   return undefined
+}
+
+function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  return Buffer.compare(bytes.subarray(0, start.length), start) === 0
 }
 
 /** Salvages until a crash comes in between, or does it all. */

@@ -111,6 +111,11 @@ export class LogModel {
     }
   }
 
+  /** A call failed: what the log calls durable by now is promised all the same. */
+  claim(durableLsn: number): void {
+    this.durableLsn = Math.max(this.durableLsn, durableLsn)
+  }
+
   releaseBegins(lsn: number): void {
     this.releaseLsn = Math.max(this.releaseLsn, lsn)
   }

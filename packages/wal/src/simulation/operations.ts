@@ -66,6 +66,7 @@ export class Operations {
       if (kind === 'truncateAfter') this.#model.cutFailed(this.#log.durableLsn)
       return
     }
+    this.#model.claim(this.#log.durableLsn)
     this.#simulation.excuse(error, faultsBefore)
   }
 
