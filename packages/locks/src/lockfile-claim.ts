@@ -13,12 +13,6 @@ import { compromised, errnoOf, fromErrno } from './errors.ts'
 import { HOLDER_OFFSET } from './layout.ts'
 import { type FileIdentity, type Files, type OpenFile, sameFile } from './platform.ts'
 
-/**
- * Which claim of this process has which name. The library looks at the folder's age only, and would
- * take a lock from its own process after that has stood still.
- */
-const owners = new Map<string, LockfileClaim>()
-
 interface Had {
   readonly release: () => Promise<void>
   readonly folder: FileIdentity | null
