@@ -1,6 +1,6 @@
+import { Random } from '@ringbolt/wal/simulation'
 import { expect, test } from 'vitest'
 import { appendUntilStopped } from './append-loop.ts'
-import { Random } from './random.ts'
 import { Workload } from './workload.ts'
 
 const workload = new Workload({ seed: 3, recordBytesMin: 16, recordBytesMax: 64 })

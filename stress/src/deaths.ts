@@ -1,4 +1,6 @@
 /** Workers killed one after the other, sometimes two at once, while the others append. */
+
+import { Random } from '@ringbolt/wal/simulation'
 import { deathFigures, memoryFigures, throughputFigures } from './figures.ts'
 import { livePhase } from './live-phase.ts'
 import { KILL_KINDS, type Kill, type Load } from './load.ts'
@@ -6,7 +8,6 @@ import { runLock } from './lock.ts'
 import { describeFinding } from './oracle.ts'
 import { failureOf } from './outcome.ts'
 import type { ProgressView } from './progress.ts'
-import { Random } from './random.ts'
 import type { Report } from './report.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Settings } from './settings.ts'

@@ -3,9 +3,9 @@
  * workers after the other, and says how far it is. Never ends by itself unless something fails.
  */
 import { lsnOf, openLog } from '@ringbolt/wal'
+import { Random } from '@ringbolt/wal/simulation'
 import { KILL_KINDS, Load } from './load.ts'
 import { runLock } from './lock.ts'
-import { Random } from './random.ts'
 import { logOptionsOf, type Settings } from './settings.ts'
 
 export interface KillChildWork {

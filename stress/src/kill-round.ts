@@ -3,8 +3,8 @@
  * recovers the log and lets the oracle read on.
  */
 import { type LogLock, lsnOf, openLog, type RecoveryReport } from '@ringbolt/wal'
+import type { Random } from '@ringbolt/wal/simulation'
 import { KillChild } from './processes.ts'
-import type { Random } from './random.ts'
 import type { RunFolder } from './run-folder.ts'
 import { logOptionsOf, type Settings } from './settings.ts'
 import { readSideFile } from './side-file.ts'
@@ -46,7 +46,7 @@ export async function killRound(options: KillRoundOptions): Promise<KillRound> {
     sideFilePath: folder.sideFile,
     incarnationFirst: options.incarnationFirst,
     incarnationEnd: options.incarnationEnd,
-    seed: random.word(),
+    seed: random.uint32(),
   })
   if (moment === 'load') await child.underWay()
   const delayMs = random.between(0, options.delayMaxMs)

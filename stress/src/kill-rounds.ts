@@ -2,13 +2,14 @@
  * SIGKILL again and again on one log: each round's process goes on where the one before was killed,
  * so that later generations of records stand on recovered ones.
  */
+
+import { Random } from '@ringbolt/wal/simulation'
 import { recoveryFigures } from './figures.ts'
 import { type KillRound, killRound } from './kill-round.ts'
 import { runLock } from './lock.ts'
 import { describeFinding } from './oracle.ts'
 import { failureOf, outcomeOf } from './outcome.ts'
 import type { ProgressView } from './progress.ts'
-import { Random } from './random.ts'
 import type { Report } from './report.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Settings } from './settings.ts'

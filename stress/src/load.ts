@@ -8,11 +8,11 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Worker } from 'node:worker_threads'
 import type { Log } from '@ringbolt/wal'
+import type { Random } from '@ringbolt/wal/simulation'
 import { createLogPool } from '@ringbolt/workers'
 import type { AppendTask } from './append-task.ts'
 import { ControlRegion } from './control-region.ts'
 import { WorkerFailedError } from './errors.ts'
-import type { Random } from './random.ts'
 import type { WorkloadSpec } from './workload.ts'
 
 export const KILL_KINDS = ['terminate', 'abort', 'memory'] as const

@@ -1,7 +1,7 @@
+import { Random } from '@ringbolt/wal/simulation'
 import { KILL_KINDS, type Kill, type Load } from './load.ts'
 import { tryOpenElsewhere } from './processes.ts'
 import type { ProgressView } from './progress.ts'
-import { Random } from './random.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { OpenAttempt } from './second-opener.ts'
 import type { SoakOptions } from './soak.ts'
@@ -57,7 +57,7 @@ export class SoakDriver {
 
   #momentOf(kill: number): number {
     const span = (1 - 2 * KILL_MARGIN) / this.#options.kills
-    return KILL_MARGIN + span * (kill + this.#random.fraction())
+    return KILL_MARGIN + span * (kill + this.#random.uint32() / 2 ** 32)
   }
 
   /** Ends early when the load does. */

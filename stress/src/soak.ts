@@ -2,14 +2,16 @@
  * The soak: a load on a real log, workers killed on the way; then a process doing the same is killed
  * as a whole, and its log recovered. One oracle reads it all.
  */
+
+import { Random } from '@ringbolt/wal/simulation'
 import { killFigures, memoryFigures, recoveryFigures, throughputFigures } from './figures.ts'
 import { type KillRound, killRound } from './kill-round.ts'
 import { type LivePhaseResult, livePhase } from './live-phase.ts'
 import { runLock } from './lock.ts'
+import { mix } from './mix.ts'
 import { describeFinding, type OracleResult } from './oracle.ts'
 import { failureOf, outcomeOf } from './outcome.ts'
 import type { ProgressView } from './progress.ts'
-import { mix, Random } from './random.ts'
 import { type Report, thousands } from './report.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { Settings } from './settings.ts'

@@ -8,7 +8,8 @@
  *       12   check         of the three above and the seed
  *       16   payload       a stretch of a seeded pool, its place chosen by seed and check
  */
-import { mix, Random } from './random.ts'
+import { Random } from '@ringbolt/wal/simulation'
+import { mix } from './mix.ts'
 
 const INCARNATION_OFFSET = 0
 const ORDINAL_OFFSET: number = INCARNATION_OFFSET + 4
@@ -53,7 +54,7 @@ export class Workload {
     const random = new Random(seed)
     for (let at = 0; at + 4 <= this.#pool.length; at += 4) {
       // No zero bytes: what a torn write leaves is then told from what was written.
-      this.#pool.writeUInt32LE((random.word() | 0x0101_0101) >>> 0, at)
+      this.#pool.writeUInt32LE((random.uint32() | 0x0101_0101) >>> 0, at)
     }
   }
 
