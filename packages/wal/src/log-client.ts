@@ -41,6 +41,10 @@ class PendingQueue {
   /** Mostly at the end; an older address (a wait for an earlier record) is put in its place. */
   add(item: Pending): void {
     let at = this.#items.length
+    if (at === this.#head || this.#items[at - 1]!.endLsn <= item.endLsn) {
+      this.#items.push(item)
+      return
+    }
     while (at > this.#head && this.#items[at - 1]!.endLsn > item.endLsn) at--
     this.#items.splice(at, 0, item)
   }
