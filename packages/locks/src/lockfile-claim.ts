@@ -13,6 +13,12 @@ import { compromised, errnoOf, fromErrno } from './errors.ts'
 import { HOLDER_OFFSET } from './layout.ts'
 import { type FileIdentity, type Files, type OpenFile, sameFile } from './platform.ts'
 
+/**
+ * Which claim of this process has which name. The library goes by the folder's age alone: after the
+ * whole process has stood still, one handle of it would take the lock from another that has it.
+ */
+const owners = new Map<string, LockfileClaim>()
+
 interface Had {
   readonly release: () => Promise<void>
   readonly folder: FileIdentity | null
@@ -36,11 +42,29 @@ export class LockfileClaim implements Claim {
   }
 
   async tryLock(record: Uint8Array | null): Promise<boolean> {
+    if (owners.has(this.#name)) return false
+    owners.set(this.#name, this)
+    try {
+      const isHad = await this.#tryLock(record)
+      if (!isHad) this.#disown()
+      return isHad
+    } catch (error) {
+      this.#disown()
+      throw error
+    }
+  }
+
+  #disown(): void {
+    if (owners.get(this.#name) === this) owners.delete(this.#name)
+  }
+
+  async #tryLock(record: Uint8Array | null): Promise<boolean> {
     let had: Had | null = null
     const onCompromised = (error: Error): void => {
       if (this.#had !== had || had === null) return
       this.#had = null
       this.#recorded = false
+      this.#disown()
       this.#lost(error.message)
     }
     try {
@@ -75,13 +99,14 @@ export class LockfileClaim implements Claim {
     const path = `${this.#name}.lock`
     const ours = had.folder !== null && sameFile(this.#files.identity(path), had.folder)
     this.#had = null
-    if (!ours) {
+    try {
+      if (!ours) throw compromised(path, 'its folder was replaced')
+      if (this.#recorded) this.#file.write(HOLDER_OFFSET, NO_RECORD)
+      await had.release()
+    } finally {
       this.#recorded = false
-      throw compromised(path, 'its folder was replaced')
+      this.#disown()
     }
-    if (this.#recorded) this.#file.write(HOLDER_OFFSET, NO_RECORD)
-    this.#recorded = false
-    await had.release()
   }
 
   probe(): Promise<boolean> {
