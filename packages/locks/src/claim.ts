@@ -9,7 +9,7 @@
  * dead process's lock is freed by the kernel; a dead thread's by the kernel too (`ofd`: its
  * descriptors are closed with it) or by the host thread (`flock`, `lockfile`).
  */
-import { LockError } from './errors.ts'
+import { fromLockErrno, LockError } from './errors.ts'
 import { HOLDER_BYTES, HOLDER_OFFSET } from './layout.ts'
 import { type FileIdentity, type Files, type OpenFile, sameFile } from './platform.ts'
 
@@ -55,7 +55,7 @@ class DescriptorClaim implements Claim {
   }
 
   async tryLock(record: Uint8Array | null): Promise<boolean> {
-    if (!this.#locks.tryExclusive(this.#file.descriptor)) return false
+    if (!this.#ask((descriptor) => this.#locks.tryExclusive(descriptor))) return false
     if (record === null) return true
     try {
       this.#file.write(HOLDER_OFFSET, record)
@@ -73,7 +73,7 @@ class DescriptorClaim implements Claim {
 
   /** A shared lock for a moment: two who probe at once do not disturb each other. */
   async probe(): Promise<boolean> {
-    if (!this.#locks.tryShared(this.#file.descriptor)) return true
+    if (!this.#ask((descriptor) => this.#locks.tryShared(descriptor))) return true
     this.#locks.unlock(this.#file.descriptor)
     return false
   }
@@ -83,6 +83,14 @@ class DescriptorClaim implements Claim {
       if (this.#recorded) this.#free()
     } finally {
       this.#file.close()
+    }
+  }
+
+  #ask(attempt: (descriptor: number) => boolean): boolean {
+    try {
+      return attempt(this.#file.descriptor)
+    } catch (error) {
+      throw fromLockErrno(error, this.#file.path)
     }
   }
 

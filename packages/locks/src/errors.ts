@@ -98,19 +98,38 @@ export function fromPlain(plain: PlainLockError): LockError {
   return new LockError(plain.code, plain.message, plain.facts)
 }
 
-const errnoCodes: ReadonlyMap<string, readonly [code: string, meaning: string]> = new Map([
-  ['ENOENT', ['RINGBOLT_LOCK_FOLDER_MISSING', 'the folder does not exist']],
-  ['ENOTDIR', ['RINGBOLT_LOCK_FOLDER_MISSING', 'a part of the path is not a folder']],
-  ['EACCES', ['RINGBOLT_LOCK_DENIED', 'permission denied']],
-  ['EPERM', ['RINGBOLT_LOCK_DENIED', 'operation not permitted']],
-  ['EROFS', ['RINGBOLT_LOCK_DENIED', 'the file system is read-only']],
-  ['ENOSPC', ['RINGBOLT_LOCK_NO_SPACE', 'no space left']],
-  ['EDQUOT', ['RINGBOLT_LOCK_NO_SPACE', 'the quota is used up']],
-  ['EMFILE', ['RINGBOLT_LOCK_TOO_MANY_FILES', 'this process has too many open files']],
-  ['ENFILE', ['RINGBOLT_LOCK_TOO_MANY_FILES', 'the system has too many open files']],
-  ['ELOOP', ['RINGBOLT_LOCK_NOT_A_FILE', 'expected a plain file, found a symbolic link']],
-  ['EISDIR', ['RINGBOLT_LOCK_NOT_A_FILE', 'expected a plain file, found a folder']],
-  ['ENXIO', ['RINGBOLT_LOCK_NOT_A_FILE', 'expected a plain file, found a socket or a device']],
+interface Refusal {
+  readonly code: string
+  readonly expected: string
+  readonly found: string
+}
+
+function refusal(code: string, expected: string, found: string): Refusal {
+  return { code, expected, found }
+}
+
+const PLAIN_FILE = 'a plain file'
+const USABLE = 'to be allowed'
+
+const refusals: ReadonlyMap<string, Refusal> = new Map([
+  ['ENOENT', refusal('RINGBOLT_LOCK_FOLDER_MISSING', 'a folder', 'nothing')],
+  ['ENOTDIR', refusal('RINGBOLT_LOCK_FOLDER_MISSING', 'a folder', 'something else')],
+  ['EACCES', refusal('RINGBOLT_LOCK_DENIED', USABLE, 'permission denied')],
+  ['EPERM', refusal('RINGBOLT_LOCK_DENIED', USABLE, 'operation not permitted')],
+  ['EROFS', refusal('RINGBOLT_LOCK_DENIED', USABLE, 'a read-only file system')],
+  ['ENOSPC', refusal('RINGBOLT_LOCK_NO_SPACE', 'room for a lock file', 'a full file system')],
+  ['EDQUOT', refusal('RINGBOLT_LOCK_NO_SPACE', 'room for a lock file', 'a used-up quota')],
+  [
+    'EMFILE',
+    refusal('RINGBOLT_LOCK_TOO_MANY_FILES', 'a free descriptor', 'all of this process in use'),
+  ],
+  [
+    'ENFILE',
+    refusal('RINGBOLT_LOCK_TOO_MANY_FILES', 'a free descriptor', 'all of the system in use'),
+  ],
+  ['ELOOP', refusal('RINGBOLT_LOCK_NOT_A_FILE', PLAIN_FILE, 'a symbolic link')],
+  ['EISDIR', refusal('RINGBOLT_LOCK_NOT_A_FILE', PLAIN_FILE, 'a folder')],
+  ['ENXIO', refusal('RINGBOLT_LOCK_NOT_A_FILE', PLAIN_FILE, 'a socket or a device')],
 ])
 
 export function errnoOf(error: unknown): string | null {
@@ -123,11 +142,27 @@ export function errnoOf(error: unknown): string | null {
 export function fromErrno(error: unknown, doing: string, path: string): LockError {
   if (error instanceof LockError) return error
   const errno = errnoOf(error) ?? 'unknown'
-  const [code, meaning] = errnoCodes.get(errno) ?? ['RINGBOLT_LOCK_IO', 'input/output failed']
+  const { code, expected, found } =
+    refusals.get(errno) ?? refusal('RINGBOLT_LOCK_IO', 'success', 'a failure')
   return new LockError(
     code,
-    `${doing} ${path}: ${meaning} (${errno})`,
-    { path, doing, errno },
+    `${doing} ${path}: expected ${expected}, found ${found} (${errno})`,
+    { path, doing, errno, expected, found },
+    error,
+  )
+}
+
+const NO_SUCH_LOCKS: ReadonlySet<string> = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'])
+
+/** What the system said instead of giving or refusing a lock. */
+export function fromLockErrno(error: unknown, path: string): LockError {
+  const errno = errnoOf(error) ?? 'unknown'
+  if (!NO_SUCH_LOCKS.has(errno)) return fromErrno(error, 'locking', path)
+  return new LockError(
+    'RINGBOLT_LOCK_METHOD_UNAVAILABLE',
+    `locking ${path}: expected a file system with locks of this kind, found one without (${errno}); ` +
+      'method lockfile needs none',
+    { path, errno },
     error,
   )
 }
