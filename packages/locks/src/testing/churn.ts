@@ -1,5 +1,4 @@
 /** Starts workers by the hundred and terminates each at a random moment; then takes the lock itself. */
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { METHOD_NAMES, openLock } from '../index.ts'
@@ -10,7 +9,6 @@ if (method === undefined) throw new TypeError(`no method ${name}`)
 const path = `${folder}/lock`
 const total = Number(workerCount)
 const SIDE_BY_SIDE = 6
-// From the start: dies while loading or opening. From the opening: while waiting, taking or holding.
 const LOADING_MAX_MS = 120
 const TAKING_MAX_MS = 8
 
@@ -28,19 +26,27 @@ let started = 0
 let acquisitions = 0
 const strange: unknown[] = []
 
+/** Each third dies while loading or opening; while waiting, taking or holding; having had the lock. */
 async function lifeOfOne(): Promise<void> {
   const worker = new Worker(new URL('./peer-thread.js', import.meta.url), {
     workerData: { path, method, does: 'loop' },
   })
-  const fromStart = started++ % 3 === 0
-  const opened = once(worker, 'message')
+  const kind = started++ % 3
+  let reached = (): void => undefined
+  const moment = new Promise<void>((resolve) => {
+    reached = resolve
+  })
   worker.on('message', (message: unknown) => {
     if (message === 'held') acquisitions++
     else if (message !== 'opened') strange.push(message)
+    if (kind === 1 || message !== 'opened') reached()
   })
-  worker.on('error', (error) => strange.push(String(error)))
-  if (!fromStart) await opened
-  await sleep(random() * (fromStart ? LOADING_MAX_MS : TAKING_MAX_MS))
+  worker.on('error', (error: unknown) => {
+    strange.push(error instanceof Error ? error.stack : String(error))
+    reached()
+  })
+  if (kind > 0) await moment
+  await sleep(random() * (kind === 0 ? LOADING_MAX_MS : TAKING_MAX_MS))
   await worker.terminate()
 }
 
