@@ -26,12 +26,16 @@ interface Pending {
   readonly resolve: (lsn: Lsn) => void
   readonly reject: (reason: unknown) => void
   /** Ends the timer and the listener of a limited wait. */
-  release?: () => void
+  release: (() => void) | undefined
 }
+
+/** Settled places that a queue lets stand before it closes up. */
+const SETTLED_PLACES_MAX = 256
 
 /** Pending waits for one mark, in order of what they wait for. */
 class PendingQueue {
-  #items: Pending[] = []
+  /** A settled place is emptied at once: a promise that is held on to outlives its generation. */
+  #items: (Pending | undefined)[] = []
   #head = 0
 
   get length(): number {
@@ -53,11 +57,15 @@ class PendingQueue {
     while (this.#head < this.#items.length) {
       const item = this.#items[this.#head]!
       if (item.endLsn > markLsn) break
+      this.#items[this.#head] = undefined
       this.#head++
       item.release?.()
       item.resolve(item.lsn)
     }
-    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
+    if (this.#head === this.#items.length) {
+      this.#items.length = 0
+      this.#head = 0
+    } else if (this.#head > SETTLED_PLACES_MAX && this.#head * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#head)
       this.#head = 0
     }
@@ -68,8 +76,8 @@ class PendingQueue {
     this.#items = []
     this.#head = 0
     for (const item of items) {
-      item.release?.()
-      item.reject(reason)
+      item?.release?.()
+      item?.reject(reason)
     }
   }
 
@@ -215,7 +223,7 @@ export class LogClient {
     limits?: WaitOptions,
   ): Promise<Lsn> {
     return new Promise((resolve, reject) => {
-      const item: Pending = { lsn: lsnOf(address), endLsn, resolve, reject }
+      const item: Pending = { lsn: lsnOf(address), endLsn, resolve, reject, release: undefined }
       this.#pending[mark].add(item)
       if (limits !== undefined) this.#limit(mark, item, limits)
       if (!this.#pumping) void this.#pump()

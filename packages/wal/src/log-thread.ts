@@ -231,10 +231,10 @@ class LogThread {
       writeGroup: (runs, recordCount, abortedCount) =>
         log.writeGroup(runs, recordCount, abortedCount),
       sync() {
-        const begun = process.hrtime.bigint()
+        const begunMs = nowMs()
         log.sync()
         if (work.syncDelayMs > 0) sleep(work.syncDelayMs)
-        histogram.record(process.hrtime.bigint() - begun)
+        histogram.record(Math.max(1, Math.round((nowMs() - begunMs) * 1e6)))
       },
     }
   }
