@@ -11,8 +11,9 @@ const WRITE_BYTES = 4096
  * synced before, so that no sync has to write metadata.
  */
 export function medianFdatasyncMs(folder: string, syncs: number): number {
-  const path = join(folder, 'fdatasync.probe')
-  const descriptor = fs.openSync(path, 'w', 0o600)
+  // A folder of its own: another run may look at the same disk.
+  const own = fs.mkdtempSync(join(folder, 'ringbolt-bench-'))
+  const descriptor = fs.openSync(join(own, 'fdatasync.probe'), 'wx', 0o600)
   try {
     fs.writeSync(descriptor, Buffer.alloc(FILE_BYTES))
     fs.fsyncSync(descriptor)
@@ -27,6 +28,6 @@ export function medianFdatasyncMs(folder: string, syncs: number): number {
     )
   } finally {
     fs.closeSync(descriptor)
-    fs.unlinkSync(path)
+    fs.rmSync(own, { recursive: true })
   }
 }
