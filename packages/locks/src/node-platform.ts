@@ -16,6 +16,7 @@ import {
   readlinkSync,
   readSync,
   realpathSync,
+  rmdirSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -155,6 +156,17 @@ const files: Files = {
 
   remove: (path) =>
     attempt('removing', path, () => unless('ENOENT', () => (unlinkSync(path), true)) ?? false),
+
+  removeFolder: (path) =>
+    attempt('removing', path, () => {
+      try {
+        rmdirSync(path)
+        return true
+      } catch (error) {
+        if (['ENOENT', 'ENOTDIR', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) return false
+        throw error
+      }
+    }),
 
   syncFolderOf: (path) => {
     const folder = dirname(path)

@@ -40,6 +40,8 @@ export interface Files {
   link(from: string, to: string): boolean
   /** False when there was nothing. */
   remove(path: string): boolean
+  /** False when there was none, it is not empty, or it is something else. */
+  removeFolder(path: string): boolean
   syncFolderOf(path: string): void
   list(folder: string): string[]
 }

@@ -14,6 +14,9 @@ import { readStatement, type Statement } from './statement.ts'
 const ABANDONED_MS = 60_000
 const ID = '^[0-9a-f]{32}'
 const NAME = new RegExp(`${ID}\\${SUFFIX}$`)
+/** What proper-lockfile locks a presence by. */
+const LOCK_FOLDER_SUFFIX = '.lock'
+const LOCK_FOLDER_NAME = new RegExp(`${ID}\\${SUFFIX}\\${LOCK_FOLDER_SUFFIX}$`)
 const TEMPORARY_NAME = new RegExp(`${ID}\\${TEMPORARY_SUFFIX}$`)
 
 export type PresenceEntry =
@@ -62,7 +65,10 @@ export async function cleanPresence(
   let removed = 0
   for (const name of files.list(located)) {
     const path = `${located}/${name}`
-    if (TEMPORARY_NAME.test(name) && isAbandoned(platform, path) && files.remove(path)) removed++
+    if (TEMPORARY_NAME.test(name) && isAbandoned(platform, path, ABANDONED_MS)) {
+      if (files.remove(path)) removed++
+    }
+    if (LOCK_FOLDER_NAME.test(name)) removeLockFolder(platform, path, staleMs)
     if (!NAME.test(name)) continue
     await inspect(platform, methods, path, staleMs, async (file, claim) => {
       if (!(await claim.tryLock(null))) return null
@@ -73,9 +79,19 @@ export async function cleanPresence(
   return removed
 }
 
-function isAbandoned({ files, clock }: Platform, temporary: string): boolean {
-  const modifiedMs = files.modifiedMs(temporary)
-  return modifiedMs !== null && clock.wallMs() - modifiedMs > ABANDONED_MS
+/**
+ * One whose presence never got its name, or lost it to a cleaner that died next. Its owner, if it
+ * lives, keeps it fresher than `staleMs`.
+ */
+function removeLockFolder(platform: Platform, path: string, staleMs: number): void {
+  const { files } = platform
+  if (files.identity(path.slice(0, -LOCK_FOLDER_SUFFIX.length)) !== null) return
+  if (isAbandoned(platform, path, Math.max(ABANDONED_MS, staleMs))) files.removeFolder(path)
+}
+
+function isAbandoned({ files, clock }: Platform, path: string, afterMs: number): boolean {
+  const modifiedMs = files.modifiedMs(path)
+  return modifiedMs !== null && clock.wallMs() - modifiedMs > afterMs
 }
 
 /** Opens one presence file with a claim on it. Null when it is gone. */

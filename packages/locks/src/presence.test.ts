@@ -3,6 +3,7 @@ import {
   copyFileSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   symlinkSync,
   utimesSync,
@@ -107,6 +108,39 @@ describe.each(METHOD_NAMES)('presence by %s', (method) => {
     })
     await Promise.all(cleaners)
     expect(readdirSync(folder)).toEqual([])
+  })
+})
+
+describe('what crashes leave', () => {
+  test('a lock folder without its presence goes once it is old; a fresh one and others stay', async () => {
+    const folder = makeFolder()
+    const then = new Date(Date.now() - 120_000)
+    const make = (name: string, isOld: boolean): string => {
+      mkdirSync(`${folder}/${name}`)
+      if (isOld) utimesSync(`${folder}/${name}`, then, then)
+      return name
+    }
+    make(`${'0'.repeat(32)}.presence.lock`, true)
+    const full = make(`${'1'.repeat(32)}.presence.lock`, false)
+    writeFileSync(`${folder}/${full}/what`, '')
+    utimesSync(`${folder}/${full}`, then, then)
+    const fresh = make(`${'2'.repeat(32)}.presence.lock`, false)
+    const foreign = make('other.lock', true)
+    const file = `${'3'.repeat(32)}.presence.lock`
+    writeFileSync(`${folder}/${file}`, '')
+    utimesSync(`${folder}/${file}`, then, then)
+    await clean(folder)
+    expect(readdirSync(folder).toSorted()).toEqual([full, fresh, file, foreign])
+  })
+
+  test('the lock folder of a presence that is there is not taken for left over', async () => {
+    const folder = makeFolder()
+    const presence = await openPresence(folder, { method: 'lockfile', staleMs: 3_600_000 })
+    const then = new Date(Date.now() - 120_000)
+    utimesSync(`${presence.path}.lock`, then, then)
+    expect(await cleanPresence(folder, { staleMs: 3_600_000 })).toBe(0)
+    expect(existsSync(`${presence.path}.lock`)).toBe(true)
+    await presence.close()
   })
 })
 

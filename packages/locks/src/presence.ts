@@ -16,7 +16,7 @@
  *    write reads again. One that stays unreadable is reported as such, never guessed.
  *
  * A crash leaves the file, free of its lock (with `lockfile`: after `staleMs`), and at most one
- * temporary one; `cleanPresence` removes both. With `lockfile` an owner that stood still for longer
+ * temporary one and one lock folder; `cleanPresence` removes all three. With `lockfile` an owner that stood still for longer
  * than `staleMs` counts as dead and may be removed; `lost` tells it when it runs on.
  */
 import type { Claim, OpenClaim } from './claim.ts'
