@@ -13,9 +13,9 @@ const THREAD_URL = new URL('./testing/peer-thread.js', import.meta.url)
 
 describe('threads', () => {
   test.each([
-    ['flock', 150],
-    ['ofd', 90],
-    ['lockfile', 60],
+    ['flock', 100],
+    ['ofd', 60],
+    ['lockfile', 40],
   ])(
     'L6: %s: %i workers load, acquire and are terminated at random moments; nothing crashes or stays locked',
     async (method, workers) => {

@@ -272,9 +272,9 @@ export function describeContract(method: MethodName): void {
       writeFileSync(counter, '0')
       const peers = await Promise.all([1, 2, 3, 4].map(() => openedPeer(path, method)))
       await Promise.all(
-        peers.map((peer) => peer.must({ does: 'count', path: counter, times: 200 })),
+        peers.map((peer) => peer.must({ does: 'count', path: counter, times: 100 })),
       )
-      expect(readFileSync(counter, 'utf8')).toBe('800')
+      expect(readFileSync(counter, 'utf8')).toBe('400')
       expect(await Promise.all(peers.map((peer) => peer.end()))).toEqual([0, 0, 0, 0])
     })
 
