@@ -14,7 +14,7 @@ export interface Candidate {
   prepare(folder: string, shape: LoadShape): Promise<Prepared>
 }
 
-export interface Prepared {
+interface Prepared {
   readonly target: AppendTarget
   /** Syncs that were made, where the store counts them. */
   close(): Promise<{ readonly syncs: number | undefined }>

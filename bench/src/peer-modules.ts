@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 
 const requirePeer = createRequire(new URL('../peers/package.json', import.meta.url))
 
-export interface LmdbDatabase {
+interface LmdbDatabase {
   put(key: number, value: Uint8Array): Promise<boolean>
   putSync(key: number, value: Uint8Array): boolean
   close(): Promise<void>
@@ -24,11 +24,11 @@ interface Lmdb {
   open(options: LmdbOptions): LmdbDatabase
 }
 
-export interface SqliteStatement {
+interface SqliteStatement {
   run(...values: readonly Uint8Array[]): unknown
 }
 
-export interface SqliteDatabase {
+interface SqliteDatabase {
   pragma(source: string): unknown
   exec(source: string): unknown
   prepare(source: string): SqliteStatement

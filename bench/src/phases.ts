@@ -4,7 +4,7 @@
  *
  * Threads: the measuring thread alone moves it on; load threads read it after each operation.
  */
-export const PHASE_READY = 0
+const PHASE_READY = 0
 export const PHASE_WARM_UP = 1
 export const PHASE_MEASURE = 2
 export const PHASE_STOP = 3

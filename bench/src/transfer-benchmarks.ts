@@ -13,7 +13,7 @@ interface Entrant {
   readonly records: number
 }
 
-/** Fits in a core's own cache: larger rings were slower, smaller ones fill before they are drained. */
+/** Of 64 KiB to 16 MiB: the smallest that did not make producers wait for room most of the time. */
 const RING_BYTES = 256 * 1024
 const BATCH = 64
 const RECORDS_QUICK = 2000
