@@ -23,6 +23,6 @@ export interface TransferWork {
 export interface TransferResult {
   readonly records: number
   readonly bytes: number
-  /** `Date`-free clock that all threads share: milliseconds since the process began. */
+  /** By `performance`, time origin included: comparable between threads. */
   readonly finishedAtMs: number
 }
