@@ -18,7 +18,7 @@ import {
   type RequestMessage,
 } from './host-protocol.ts'
 import { isHostPromised } from './host-rendezvous.ts'
-import { hexOf, type Platform } from './platform.ts'
+import { hexOf, type OsThread, type Platform } from './platform.ts'
 
 // When the main thread is known to have the package, it may just be busy; otherwise it most likely
 // will never answer.
@@ -41,6 +41,8 @@ export class HostClient {
   #connection: Promise<string | null> | undefined
   /** While the host's word is awaited: called with null for its welcome, else with why there is none. */
   #met: ((reason: string | null) => void) | undefined
+  /** While the host's word is awaited: says hello, again when the host has just started. */
+  #greet: (() => void) | undefined
   #gone: string | undefined
   #requestLast = 0
   #claimLast = 0
@@ -117,7 +119,7 @@ export class HostClient {
   }
 
   #hearCommon(message: CommonMessage): void {
-    if (message.kind === 'ready' && this.#met !== undefined) this.#sayHello()
+    if (message.kind === 'ready') this.#greet?.()
     if (message.kind !== 'gone') return
     this.#met?.(message.reason)
     if (message.forGood) this.#lose(message.reason)
@@ -135,14 +137,9 @@ export class HostClient {
     this.#lost.clear()
   }
 
-  #sayHello(): void {
-    const { threads } = this.#platform
-    const hello: CommonMessage = {
-      kind: 'hello',
-      client: this.#name,
-      isMain: threads.isMain,
-      thread: threads.osThread(),
-    }
+  #sayHello(thread: OsThread | null): void {
+    const { isMain } = this.#platform.threads
+    const hello: CommonMessage = { kind: 'hello', client: this.#name, isMain, thread }
     this.#common.postMessage(hello)
   }
 
@@ -150,17 +147,23 @@ export class HostClient {
   async #connect(method: HostedMethod): Promise<void> {
     const connection = this.#connection ?? this.#meet()
     this.#connection = connection
-    const reason = await connection
-    if (reason === null) return
-    this.#connection = undefined
-    throw unavailable(method, reason)
+    let isMet = false
+    try {
+      const reason = await connection
+      if (reason !== null) throw unavailable(method, reason)
+      isMet = true
+    } finally {
+      if (!isMet) this.#connection = undefined
+    }
   }
 
   /** Null when the host has said welcome, otherwise why it has not. */
   async #meet(): Promise<string | null> {
     const { threads, clock } = this.#platform
     if (this.#gone !== undefined) return this.#gone
-    if (!threads.isMain && threads.osThread() === null) {
+    // Looked up once and here, where a failure reaches the asker and not a channel's listener.
+    const thread = threads.osThread()
+    if (!threads.isMain && thread === null) {
       return 'this system does not tell whether a worker thread has ended'
     }
     const answerMs = threads.isMain || isHostPromised() ? PROMISED_ANSWER_MS : UNPROMISED_ANSWER_MS
@@ -172,9 +175,11 @@ export class HostClient {
       outcome = reason
       answered.abort()
     }
-    this.#sayHello()
+    this.#greet = () => this.#sayHello(thread)
+    this.#greet()
     await clock.sleep(answerMs, [answered.signal])
     this.#met = undefined
+    this.#greet = undefined
     return outcome
   }
 }

@@ -224,13 +224,14 @@ const threads: Threads = {
     }
   },
 
-  osThread: (): OsThread | null => {
-    const link = unless('ENOENT', () => readlinkSync('/proc/thread-self'))
-    const taskId = Number(link?.split('/').at(-1))
-    if (!Number.isSafeInteger(taskId)) return null
-    const startTicks = startTicksOf(taskId)
-    return startTicks === null ? null : { taskId, startTicks }
-  },
+  osThread: (): OsThread | null =>
+    attempt('identifying this thread in', '/proc/thread-self', () => {
+      const link = unless('ENOENT', () => readlinkSync('/proc/thread-self'))
+      const taskId = Number(link?.split('/').at(-1))
+      if (!Number.isSafeInteger(taskId)) return null
+      const startTicks = startTicksOf(taskId)
+      return startTicks === null ? null : { taskId, startTicks }
+    }),
 
   isThreadAlive: ({ taskId, startTicks }) => {
     try {
