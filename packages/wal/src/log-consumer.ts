@@ -8,7 +8,7 @@
  * Groups form by themselves: whatever was published during the last sync is the next group. When a
  * sync has just acknowledged threads that will append again at once, the next group would begin with
  * the first of them and leave the others to wait for two syncs; `#gather` gives them a moment, bounded
- * by half of what a sync takes.
+ * by a share of what a sync takes.
  *
  * Invariants
  *  C1 The ring is freed only after its bytes were written; acknowledged only after the sync that the
@@ -39,6 +39,11 @@ export type FlushPolicy =
   /** Only when somebody asks. */
   | { readonly kind: 'manual' }
 
+/** About what a woken thread needs to append again. */
+const SPIN_MS_MAX = 0.1
+const GATHER_MS_MAX = 1
+const PAUSE_MS = 0.05
+
 export class LogConsumer {
   readonly #consumer: RingConsumer
   readonly #log: GroupSink
@@ -46,7 +51,7 @@ export class LogConsumer {
   readonly #flush: FlushPolicy
   readonly #nowMs: () => number
   #unsyncedSinceMs: number | undefined
-  readonly #gatherMsMax: number
+  readonly #pause: ((durationMs: number) => void) | undefined
   /** Records of the last group, and of the one before it where that was another set of appenders. */
   #lastRecords = 0
   #otherRecords = 0
@@ -60,14 +65,14 @@ export class LogConsumer {
     watermarks: Watermarks,
     flush: FlushPolicy,
     nowMs: () => number,
-    gatherMsMax = 0,
+    pause?: (durationMs: number) => void,
   ) {
     this.#consumer = consumer
     this.#log = log
     this.#watermarks = watermarks
     this.#flush = flush
     this.#nowMs = nowMs
-    this.#gatherMsMax = flush.kind === 'each' ? gatherMsMax : 0
+    this.#pause = flush.kind === 'each' ? pause : undefined
   }
 
   /** One group at the most. Returns whether there was anything to do. */
@@ -119,7 +124,7 @@ export class LogConsumer {
 
   #writeGroup(): boolean {
     if (this.#consumer.fold(this.#log.groupBodyBytesMax) === 0) return false
-    if (this.#gatherMsMax > 0) this.#gather()
+    if (this.#pause !== undefined) this.#gather(this.#pause)
     const runs: Uint8Array[] = []
     this.#consumer.readCommitted((run) => runs.push(run))
     this.#log.writeGroup(runs, this.#consumer.drainableRecords, this.#consumer.drainableAborts)
@@ -128,15 +133,22 @@ export class LogConsumer {
     return true
   }
 
-  /** Folds on until as many have appended as lately did in one round, or the moment is over. */
-  #gather(): void {
+  /**
+   * Folds on until as many have appended as lately did in one round, or the moment is over. A short one
+   * is spun away, since a sleep lasts longer; in a long one the appenders need the processor.
+   */
+  #gather(pause: (durationMs: number) => void): void {
     const consumer = this.#consumer
     const expected = this.#lastRecords + this.#otherRecords
     const atFirst = consumer.drainableRecords
     if (atFirst < expected) {
-      const until = this.#nowMs() + Math.min(this.#gatherMsMax, this.#lastSyncMs / 2)
-      do consumer.fold(this.#log.groupBodyBytesMax)
-      while (consumer.drainableRecords < expected && this.#nowMs() < until)
+      const begunMs = this.#nowMs()
+      const momentMs = momentFor(this.#lastSyncMs)
+      for (let passedMs = 0; passedMs < momentMs; passedMs = this.#nowMs() - begunMs) {
+        if (passedMs > SPIN_MS_MAX) pause(PAUSE_MS)
+        consumer.fold(this.#log.groupBodyBytesMax)
+        if (consumer.drainableRecords >= expected) break
+      }
     }
     const gathered = consumer.drainableRecords
     // Nobody came, or all did: whoever made up the round before last is gone, or is in this group.
@@ -160,4 +172,13 @@ export class LogConsumer {
       this.#syncTarget = undefined
     }
   }
+}
+
+/**
+ * How long a group may gather, by what the last sync took: half of it while that is spun, all of it on a
+ * slower device, where it is slept. Measured: longer spins cost those who are there more than they spare
+ * the others.
+ */
+function momentFor(syncMs: number): number {
+  return syncMs / 2 <= SPIN_MS_MAX ? syncMs / 2 : Math.min(syncMs, GATHER_MS_MAX)
 }

@@ -75,9 +75,6 @@ export type LogReply =
 /** How long a close waits for records that are reserved and not published. */
 const CLOSE_WAIT_MS = 10_000
 
-/** About what a woken thread needs to append again; longer does not pay on any device measured. */
-const GATHER_MS_MAX = 0.05
-
 /** How long it sleeps between looks at a range that a close waits for. */
 const CLOSE_SLICE_MS = 5
 
@@ -102,7 +99,7 @@ class LogThread {
       this.#marks,
       work.flush,
       nowMs,
-      GATHER_MS_MAX,
+      sleep,
     )
   }
 
