@@ -23,7 +23,7 @@ export const ownBenchmarks: readonly Benchmark[] = [
 const candidates: readonly Candidate[] = [
   ringbolt('ringbolt'),
   lmdb('lmdb-js, overlappingSync: false', 'synced'),
-  lmdb('lmdb-js, default', 'before its flush'),
+  lmdb('lmdb-js, default', 'at its commit'),
   sqlite('better-sqlite3, synchronous=FULL', 1),
   sqlite('better-sqlite3, 64 rows a transaction', 64),
 ]

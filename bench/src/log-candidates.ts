@@ -7,8 +7,8 @@ import { type LmdbOptions, loadLmdb, loadSqlite } from './peer-modules.ts'
 
 export interface Candidate {
   readonly name: string
-  /** What an acknowledgement promises. */
-  readonly acknowledged: 'synced' | 'before its flush'
+  /** What an acknowledgement promises, by the store's documentation. */
+  readonly acknowledged: 'synced' | 'at its commit'
   /** Shown beside the others, not compared with. */
   readonly contextOnly: boolean
   prepare(folder: string, shape: LoadShape): Promise<Prepared>

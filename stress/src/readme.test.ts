@@ -30,6 +30,11 @@ function run(name: string, source: string): string {
 }
 
 describe('the READMEs’ examples run as printed', () => {
+  test('the first page', () => {
+    const [log] = examplesOf('README.md')
+    expect(run('first', log!)).toBe('400 records, all of them on stable storage\n')
+  })
+
   test('packages/ring', () => {
     const [ring, model] = examplesOf('packages/ring/README.md')
     expect(run('ring', ring!)).toMatch(/^(\d+ bytes\n)+$/)
