@@ -22,13 +22,15 @@
  *               ├────────────────────────────────────────────┤
  *               │ claim slots, one line each                 │  the slot's producer
  *               ├────────────────────────────────────────────┤
- *               │ data       4 bytes, then a power of two    │
+ *               │ data       at 4 mod 8: payloads at 0 mod 8 │
  *               └────────────────────────────────────────────┘
  *
  * Each hot word has a line of 128 bytes to itself: x86 fetches cache lines in pairs of 64.
  *
  * Addresses are in units of 8 bytes, held in 32-bit words that wrap; `distance(a, b)` compares them.
- * That leaves 16 GiB between the oldest and the newest address, far more than a ring is large. A
+ * That leaves 16 GiB between the oldest and the newest address, far more than a ring is large. (A
+ * producer that is stopped between its look at the room and its compare-exchange, and goes on when
+ * exactly 32 GiB have passed through the ring, would not notice: the price of 32 bits.) A
  * 64-bit word would need BigInt, whose atomics cost three times as much and allocate.
  *
  * A record's frame, always at a multiple of 8 and never split but where the data region ends:
