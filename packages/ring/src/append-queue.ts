@@ -94,7 +94,10 @@ export class AppendQueue {
       this.#appendWhatFits()
       this.#expire()
       if (this.#waiting.length === 0) break
-      const nextDeadlineMs = Math.min(...this.#waiting.map((entry) => entry.deadlineMs))
+      const nextDeadlineMs = this.#waiting.reduce(
+        (earliest, { deadlineMs }) => Math.min(earliest, deadlineMs),
+        Number.POSITIVE_INFINITY,
+      )
       const wait = this.#ring.memory.waitAsync(
         WORD_SPACE_SIGNAL,
         signal,
@@ -106,17 +109,19 @@ export class AppendQueue {
   }
 
   #appendWhatFits(): void {
-    for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
+    let settled = 0
+    for (const { record, resolve, reject } of this.#waiting) {
       try {
-        const address = this.#appender.tryAppend(head.record)
-        if (address === undefined) return
-        this.#waiting.shift()
-        head.resolve(address)
+        const address = this.#appender.tryAppend(record)
+        if (address === undefined) break
+        resolve(address)
       } catch (error) {
-        this.#waiting.shift()
-        head.reject(error)
+        reject(error)
       }
+      settled++
     }
+    // At once: taking them off one by one moves all that wait behind, each time.
+    this.#waiting.splice(0, settled)
   }
 
   #expire(): void {

@@ -204,6 +204,24 @@ describe('waiting for room', () => {
     producer.append(payload(2, 8), 5)
   })
 
+  // The queue took the earliest deadline by Math.min(...deadlines): as many arguments as records, which
+  // overflows the stack; the pump ended, and whoever waited did so for ever.
+  test('R6: any number of records may wait at once', async () => {
+    const ring = createRing({ capacityBytes: 65_536 })
+    const producer = attachProducer(ring)
+    const consumer = attachConsumer(ring)
+    const count = 150_000
+    const appends = Promise.all(
+      Array.from({ length: count }, () => producer.appendAsync(payload(1, 4))),
+    )
+    while (consumer.committedRecords < count) {
+      await consumer.waitForRecordsAsync(1000)
+      consumer.fold()
+      consumer.free()
+    }
+    expect((await appends).length).toBe(count)
+  })
+
   test('R6: waiting records are appended in order of the calls, an aborted one never', async () => {
     const ring = createRing({ capacityBytes: 64 })
     const producer = attachProducer(ring)
