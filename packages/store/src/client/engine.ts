@@ -1,0 +1,82 @@
+/**
+ * The seam between documents and bytes: what collections, transactions and queries need of the engine.
+ * Keys and values are bytes; trees are numbers. Single-threaded: an engine belongs to the thread that made it.
+ */
+import type { CommandBuilder } from '../sequencer/command.ts'
+
+/** Bounds of keys, in byte order. An absent bound is open. `to` is exclusive, `from` inclusive. */
+export interface KeyRange {
+  readonly from?: Uint8Array | undefined
+  readonly to?: Uint8Array | undefined
+  readonly reverse?: boolean | undefined
+}
+
+export interface Entry {
+  /** Commit sequence of its last change. */
+  readonly sequence: number
+  /** A copy on the heap, the caller's. */
+  readonly value: Buffer
+}
+
+export interface KeyedEntry extends Entry {
+  readonly key: Buffer
+}
+
+/** One state of all trees. Views from `Engine.snapshot` stay as they are until closed. */
+export interface ReadView {
+  /** The highest commit sequence it shows. */
+  readonly sequence: number
+  get(tree: number, key: Uint8Array): Entry | undefined
+  /** Reads the value where it stands; `read` must copy what it keeps. Undefined when there is none. */
+  read<T>(
+    tree: number,
+    key: Uint8Array,
+    read: (bytes: Buffer, start: number, end: number, sequence: number) => T,
+  ): T | undefined
+  /** Lazy; stepping off it early is `return`'s business, as of any iterator. */
+  entries(tree: number, range: KeyRange): IterableIterator<KeyedEntry>
+  /** Entries in the tree; O(1). */
+  count(tree: number): number
+  /** The tree's definition number; 0 when there is no such tree. See `CommandBuilder.checkDefinition`. */
+  definition(tree: number): number
+}
+
+export interface SnapshotView extends ReadView {
+  /** Lets go of the state. Idempotent. */
+  close(): void
+}
+
+/** Why a command was refused; nothing of it was applied. */
+export interface Refusal {
+  readonly reason: RefusalReason
+  /** Which operation of the command. */
+  readonly operation: number
+}
+
+export type RefusalReason =
+  /** An expectation or a range did not hold. */
+  | 'conflict'
+  /** The collection's definition has changed, or the tree does not exist (any more). */
+  | 'definition'
+  /** The command is malformed. */
+  | 'malformed'
+  /** No room in the cache, the file, or the table of trees. */
+  | 'full'
+
+export interface CommitOptions {
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Engine {
+  /** The newest state: each call of it reads what is newest then. */
+  readonly latest: ReadView
+  snapshot(): SnapshotView
+  /**
+   * Resolves to undefined once the command is acknowledged under the durability that was chosen.
+   * @throws what ring and log throw: poisoned, closed, timed out; StoreTooLargeError
+   */
+  commit(command: CommandBuilder, options?: CommitOptions): Promise<Refusal | undefined>
+  /** The same, blocking this thread. */
+  commitSync(command: CommandBuilder, timeoutMs?: number): Refusal | undefined
+}
