@@ -1,13 +1,14 @@
 /**
- * Piscina pools whose workers append to a shared log.
+ * Piscina pools whose workers write and read one database, or append to one log.
  *
  *     // main thread                                    // task module
- *     const log = await openLog('events')               import { attachedLog } from '@ringbolt/workers'
- *     const pool = createLogPool(log, { filename })     const log = attachedLog()
- *     await pool.run(job)                               export default (job) => log.append(encode(job))
+ *     const db = await open('app.db', …)                import { attached } from '@ringbolt/workers'
+ *     const pool = createPool(db, { filename })         const u = attached().collection(users)
+ *     await pool.run(job)                               export default (job) => u.insert(job)
  *
- * A worker that ends, is aborted or runs out of memory needs no clean-up: the log, opened in the
- * thread that makes the pool, is told of each worker's end and closes what it held in the ring.
+ * A worker that ends, is aborted or runs out of memory needs no clean-up: database and log, opened in the
+ * thread that makes the pool, are told of each worker's end and close what it held.
  */
-export { attachedLog } from './attached.ts'
-export { createLogPool, type LogPoolOptions } from './pool.ts'
+export { attachedLog } from './attached-log.ts'
+export { createLogPool } from './log-pool.ts'
+export type { PoolOptions } from './pool-options.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { FileStore, type Log, openLog, SegmentedLog } from '@ringbolt/wal'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { attachedLog, createLogPool, type LogPoolOptions } from './index.ts'
+import { attachedLog, createLogPool, type PoolOptions } from './index.ts'
 import type { AppendTask } from './testing/append-task.ts'
 
 const filename = new URL('./testing/append-task.js', import.meta.url).href
@@ -31,7 +31,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function makePool(options: Omit<LogPoolOptions, 'filename'>): ReturnType<typeof createLogPool> {
+function makePool(options: Omit<PoolOptions, 'filename'>): ReturnType<typeof createLogPool> {
   pool = createLogPool(log, { filename, ...options })
   return pool
 }

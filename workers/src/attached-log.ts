@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads'
 import { attachLog, type LogClient } from '@ringbolt/wal'
-import type { LogWorkerData } from './pool.ts'
+import type { LogWorkerData } from './log-pool.ts'
 
 let client: LogClient | undefined
 

@@ -1,14 +1,6 @@
 import type { Log, LogHandle } from '@ringbolt/wal'
 import { Piscina } from 'piscina'
-
-type PiscinaOptions = NonNullable<ConstructorParameters<typeof Piscina>[0]>
-
-export type LogPoolOptions = Omit<PiscinaOptions, 'workerData' | 'filename'> & {
-  /** The task module: a path or a `file:` URL. */
-  readonly filename: string
-  /** Handed to each worker beside the log; tasks find it in Piscina's `workerData`. */
-  readonly workerData?: Readonly<Record<string, unknown>>
-}
+import type { PoolOptions } from './pool-options.ts'
 
 /** What a worker of such a pool finds in its `workerData`. */
 export interface LogWorkerData {
@@ -21,7 +13,7 @@ export interface LogWorkerData {
  * `atomics` defaults to `async`: Piscina's own default blocks an idle worker in `Atomics.wait`, which
  * freezes its timers and the acknowledgements that it still waits for.
  */
-export function createLogPool(log: Log, options: LogPoolOptions): Piscina {
+export function createLogPool(log: Log, options: PoolOptions): Piscina {
   const workerData: LogWorkerData = { ...options.workerData, ringboltLog: log.share() }
   return new Piscina({ atomics: 'async', ...options, workerData })
 }
