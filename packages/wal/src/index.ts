@@ -27,6 +27,7 @@ export type { LogFile, LogStore } from './log-store.ts'
 export { type Lsn, lsnOf } from './lsn.ts'
 export { MemoryStore } from './memory-store.ts'
 export type { LeftOut, RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
+export { removeLog } from './remove-log.ts'
 export {
   type LogStats,
   SegmentedLog,
