@@ -11,6 +11,7 @@ const LOOP_LENGTH_MAX = 24
 interface RawText {
   utf8Write(text: string, offset: number, lengthMax: number): number
   utf8Slice(start: number, end: number): string
+  latin1Write(text: string, offset: number, lengthMax: number): number
   latin1Slice(start: number, end: number): string
   hexSlice(start: number, end: number): string
   hexWrite(text: string, offset: number, lengthMax: number): number
