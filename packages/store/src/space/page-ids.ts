@@ -1,0 +1,187 @@
+/**
+ * Which page ids are free. An id is a place in the main file; it is given when a page is made.
+ *
+ * Threads: the sequencer's only.
+ *
+ * Versions are 32-bit numbers that wrap; 0 is none, so the first is 1. A page was born in one version and
+ * retired in a later one. Checkpoint k shows version(k), so it holds the page exactly when
+ * birth <= version(k) < retired. Birth 0 is for pages older than this process, or than anyone remembers: every
+ * checkpoint that can still matter may hold them. A birth must be told as 0 before it is 2^32 versions old.
+ *
+ * Invariants
+ *  I1 `take` gives no id that the last durable checkpoint, or one in progress, holds: neither of its trees
+ *     nor of its free list.
+ *  I2 `freeWith` gives exactly the ids that the checkpoint in progress does not hold. A process that opens it
+ *     has no other pages, so there an id is free or reachable, never both, never neither.
+ *
+ * Crash: nothing here is written but by `freeWith`; what was taken after the last durable checkpoint is free
+ * again, since that checkpoint's list says so.
+ */
+import { StoreFullError } from '../errors.ts'
+import { FIRST_PAGE } from '../page/page.ts'
+import { PAGE_COUNT_MAX } from './main-layout.ts'
+import { PageIdSet } from './page-ids-set.ts'
+
+/** Calls back for each page that is retired and not released yet, because readers may need it. */
+export interface RetiredPages {
+  forEachRetired(
+    visit: (pageId: number, birthVersion: number, retiredVersion: number) => void,
+  ): void
+}
+
+/** A page that a checkpoint holds and no reader needs any more. */
+interface Waiting {
+  readonly pageId: number
+  readonly retiredVersion: number
+}
+
+/** Some bytes an id; reclaimed when the next checkpoint begins. */
+interface Taken {
+  readonly pageId: number
+  readonly birthVersion: number
+}
+
+const NOTHING_DURABLE = undefined
+
+export class PageIds {
+  readonly #free: PageIdSet
+  /** Ids from here on were never given, or are free again. */
+  #end: number
+  #durableVersion: number | undefined
+  #progressVersion: number | undefined
+  /** Pages of the durable checkpoint's free list, and of the one in progress. */
+  #durableList: readonly number[] = []
+  #progressList: number[] = []
+  #waiting: Waiting[] = []
+  /** Ids taken since the last checkpoint began, by rising version; empty where there are no checkpoints. */
+  #taken: Taken[] = []
+
+  private constructor(free: PageIdSet, end: number, durableVersion: number | undefined) {
+    this.#free = free
+    this.#end = end
+    this.#durableVersion = durableVersion
+  }
+
+  /** For a database in memory: no checkpoint holds anything. */
+  static forMemory(): PageIds {
+    return new PageIds(new PageIdSet(), FIRST_PAGE, NOTHING_DURABLE)
+  }
+
+  /**
+   * @param free what that checkpoint's list says; it is taken over
+   * @param pageCount its pages
+   * @param listPages where its list stands
+   */
+  static forCheckpoint(free: PageIdSet, pageCount: number, listPages: readonly number[]): PageIds {
+    const ids = new PageIds(free, pageCount, 0)
+    ids.#durableList = listPages
+    return ids
+  }
+
+  /** The lowest free id: that keeps the file short. */
+  take(birthVersion: number): number {
+    const pageId = this.#takeAny()
+    if (this.#durableVersion !== NOTHING_DURABLE) this.#taken.push({ pageId, birthVersion })
+    return pageId
+  }
+
+  #takeAny(): number {
+    const pageId = this.#free.takeLowest()
+    if (pageId !== undefined) return pageId
+    if (this.#end === PAGE_COUNT_MAX) {
+      throw new StoreFullError(`the file has ${PAGE_COUNT_MAX} pages, the most there can be`)
+    }
+    return this.#end++
+  }
+
+  /** No reader needs the page any more; its id is free once no checkpoint that counts holds it. */
+  release(pageId: number, birthVersion: number, retiredVersion: number): void {
+    const held =
+      isHeld(this.#durableVersion, birthVersion, retiredVersion) ||
+      isHeld(this.#progressVersion, birthVersion, retiredVersion)
+    if (held) this.#waiting.push({ pageId, retiredVersion })
+    else this.#giveBack(pageId)
+  }
+
+  #giveBack(pageId: number): void {
+    if (pageId < FIRST_PAGE || pageId >= this.#end || !this.#free.add(pageId)) {
+      throw new RangeError(`page ${pageId} is given back, and is not in use`)
+    }
+  }
+
+  /** A checkpoint of that version is in progress: what it holds stays. */
+  beginCheckpoint(version: number): void {
+    if (this.#progressVersion !== undefined) throw new Error('a checkpoint is in progress')
+    if (this.#durableVersion === NOTHING_DURABLE)
+      throw new Error('there are no checkpoints in memory')
+    this.#progressVersion = version
+    // Older ones are in it, or retired: nobody will ask for them again.
+    this.#taken = this.#taken.filter(({ birthVersion }) => isAfter(birthVersion, version))
+  }
+
+  /** A page for the free list of the checkpoint in progress. */
+  takeForList(): number {
+    const pageId = this.#takeAny()
+    this.#progressList.push(pageId)
+    return pageId
+  }
+
+  /** What is free once the checkpoint in progress is durable; the caller's own. */
+  freeWith(retired: RetiredPages): PageIdSet {
+    const version = this.#progressVersion
+    if (version === undefined) throw new Error('no checkpoint is in progress')
+    const free = this.#free.copy()
+    for (const pageId of this.#durableList) free.add(pageId)
+    for (const { pageId, retiredVersion } of this.#waiting) {
+      if (!isAfter(retiredVersion, version)) free.add(pageId)
+    }
+    for (const { pageId } of this.#taken) free.add(pageId)
+    retired.forEachRetired((pageId, _birth, retiredVersion) => {
+      if (!isAfter(retiredVersion, version)) free.add(pageId)
+    })
+    for (const pageId of this.#progressList) free.delete(pageId)
+    return free
+  }
+
+  /** The checkpoint in progress is durable; the one before no longer counts. */
+  checkpointDurable(): void {
+    const version = this.#progressVersion
+    if (version === undefined) throw new Error('no checkpoint is in progress')
+    const still: Waiting[] = []
+    for (const waiting of this.#waiting) {
+      if (isAfter(waiting.retiredVersion, version)) still.push(waiting)
+      else this.#giveBack(waiting.pageId)
+    }
+    for (const pageId of this.#durableList) this.#giveBack(pageId)
+    this.#waiting = still
+    this.#durableList = this.#progressList
+    this.#progressList = []
+    this.#durableVersion = version
+    this.#progressVersion = undefined
+  }
+
+  /** One past the largest id in use. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Free at once. */
+  get freeCount(): number {
+    return this.#free.size
+  }
+
+  /** Kept only for checkpoints. */
+  get waitingCount(): number {
+    return this.#waiting.length
+  }
+}
+
+function isAfter(version: number, other: number): boolean {
+  return ((version - other) | 0) > 0
+}
+
+function isHeld(checkpoint: number | undefined, birth: number, retired: number): boolean {
+  if (checkpoint === undefined || !isAfter(retired, checkpoint)) return false
+  // How long it lived, against how long ago the checkpoint is: both counted back from its retirement.
+  return birth === 0 || (retired - birth) >>> 0 >= (retired - checkpoint) >>> 0
+}
