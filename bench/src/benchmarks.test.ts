@@ -3,7 +3,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { ownBenchmarks, peerBenchmarks } from './benchmarks.ts'
+import { logPeerBenchmarks, ownBenchmarks } from './benchmarks.ts'
+import { documentBenchmarks } from './documents/benchmarks.ts'
+import { installedCandidates } from './documents/candidates.ts'
 import { parseOptions } from './options.ts'
 import { peersInstalled } from './peer-modules.ts'
 import { type Benchmark, runProgram } from './program.ts'
@@ -31,6 +33,8 @@ async function runQuick(benchmark: Benchmark): Promise<unknown> {
   return written
 }
 
+const documents = documentBenchmarks(await installedCandidates())
+
 describe('tiny runs of', () => {
   test.each(ownBenchmarks.map((benchmark) => [benchmark.title, benchmark] as const))(
     '%s',
@@ -39,9 +43,16 @@ describe('tiny runs of', () => {
     },
   )
 
+  test.each(documents.map((benchmark) => [benchmark.title, benchmark] as const))(
+    'documents: %s',
+    async (_, benchmark) => {
+      await runQuick(benchmark)
+    },
+  )
+
   // One shape: the others differ in the load only, and the log's own benchmarks vary that.
-  test.skipIf(!peersInstalled())('peers', async () => {
-    await runQuick(peerBenchmarks.at(-1)!)
+  test.skipIf(!peersInstalled())('the log beside peers', async () => {
+    await runQuick(logPeerBenchmarks.at(-1)!)
   })
 })
 
@@ -49,5 +60,26 @@ test('options that cannot be are refused', () => {
   expect(() => parseOptions(['--rounds', '0'])).toThrow('--rounds is more than 0, not 0')
   expect(() => parseOptions(['--seconds', 'soon'])).toThrow('--seconds is more than 0, not soon')
   expect(() => parseOptions(['--fast'])).toThrow(TypeError)
+  expect(() => parseOptions(['--documents', '150'])).toThrow('a multiple of 1000, not 150')
   expect(parseOptions(['--help'])).toBeUndefined()
+})
+
+test('benchmarks are chosen by parts of their titles', async () => {
+  const ran: string[] = []
+  const named = (title: string): Benchmark => ({
+    title,
+    settings: [`${title}: as it comes`],
+    run: async () => {
+      ran.push(title)
+      return await Promise.resolve([])
+    },
+  })
+  const all = ['get', 'range of many', 'load'].map(named)
+  const args = ['--quick', '--folder', folder, '--only', 'range,load']
+  const report = await runProgram('bench', all, args, () => undefined)
+  expect(ran).toEqual(['range of many', 'load'])
+  expect(report?.settings).toEqual(['range of many: as it comes', 'load: as it comes'])
+  await expect(runProgram('bench', all, ['--only', 'none'], () => undefined)).rejects.toThrow(
+    'no title contains none; there are\n  get\n  range of many\n  load',
+  )
 })

@@ -34,7 +34,7 @@ const shapes: readonly LoadShape[] = [
   { threads: 4, inFlight: 1, blocking: true },
 ]
 
-/** `pnpm bench:peers`. */
-export const peerBenchmarks: readonly Benchmark[] = shapes.map((shape) =>
+/** The log alone beside other databases; a part of `pnpm bench:peers`. */
+export const logPeerBenchmarks: readonly Benchmark[] = shapes.map((shape) =>
   sideBySide(shape, candidates),
 )

@@ -4,7 +4,19 @@
  */
 import { createRequire } from 'node:module'
 
-const requirePeer = createRequire(new URL('../peers/package.json', import.meta.url))
+/** The caller says what it uses of a peer: nobody needs their types to build. */
+export const requirePeer = createRequire(new URL('../peers/package.json', import.meta.url))
+
+/** Whether it is installed, and its native part is built. */
+export function isPeerInstalled(name: string): boolean {
+  try {
+    requirePeer(name)
+    return true
+  } catch {
+    // Whatever the reason: it is left out.
+    return false
+  }
+}
 
 interface LmdbDatabase {
   put(key: number, value: Uint8Array): Promise<boolean>

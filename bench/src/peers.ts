@@ -1,5 +1,7 @@
-/** `pnpm bench:peers`: the log next to lmdb-js and better-sqlite3. */
-import { peerBenchmarks } from './benchmarks.ts'
+/** `pnpm bench:peers`: Ringbolt next to lmdb-js, SQLite and LevelDB; its log next to the first two. */
+import { logPeerBenchmarks } from './benchmarks.ts'
+import { documentBenchmarks } from './documents/benchmarks.ts'
+import { installedCandidates } from './documents/candidates.ts'
 import { peersInstalled } from './peer-modules.ts'
 import { runProgram } from './program.ts'
 
@@ -7,4 +9,5 @@ const args = process.argv.slice(2)
 if (!peersInstalled()) {
   throw new Error('the peers are not installed: run `pnpm bench:peers` at the root')
 }
-await runProgram('pnpm bench:peers', peerBenchmarks, args, (text) => console.log(text))
+const benchmarks = [...documentBenchmarks(await installedCandidates()), ...logPeerBenchmarks]
+await runProgram('pnpm bench:peers', benchmarks, args, (text) => console.log(text))

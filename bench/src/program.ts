@@ -3,11 +3,20 @@ import { writeFileSync } from 'node:fs'
 import { medianFdatasyncMs } from './disk.ts'
 import { machineFacts } from './machine.ts'
 import { type BenchOptions, parseOptions, USAGE } from './options.ts'
-import { machineLine, markdownTable, type Report, type Table, terminalTable } from './report.ts'
+import {
+  machineLine,
+  markdownTable,
+  type Report,
+  settingsLines,
+  type Table,
+  terminalTable,
+} from './report.ts'
 import { median } from './statistics.ts'
 
 export interface Benchmark {
   readonly title: string
+  /** Of each candidate: its name and what was chosen for it. */
+  readonly settings?: readonly string[]
   run(options: BenchOptions): Promise<readonly Table[]>
 }
 
@@ -23,9 +32,10 @@ export async function runProgram(
     return undefined
   }
   const report = await runBenchmarks(benchmarks, options, (table) => print(terminalTable(table)))
-  print(machineLine(report))
+  print(`${settingsLines(report)}${machineLine(report)}`)
   if (options.markdown) {
-    print(`\n${report.tables.map(markdownTable).join('\n')}\n${machineLine(report)}`)
+    const tables = report.tables.map(markdownTable).join('\n')
+    print(`\n${tables}\n${settingsLines(report)}\n${machineLine(report)}`)
   }
   if (options.jsonFile !== undefined) {
     writeFileSync(options.jsonFile, `${JSON.stringify(report, undefined, 2)}\n`)
@@ -45,12 +55,27 @@ async function runBenchmarks(
   const syncs = options.quick ? FDATASYNCS_QUICK : FDATASYNCS
   const tables: Table[] = []
   const fdatasyncMs = [medianFdatasyncMs(options.folder, syncs)]
-  for (const benchmark of benchmarks.filter(({ title }) => title.includes(options.only))) {
+  const chosen = chooseBenchmarks(benchmarks, options.only)
+  for (const benchmark of chosen) {
     for (const table of await benchmark.run(options)) {
       tables.push(table)
       onTable(table)
     }
     fdatasyncMs.push(medianFdatasyncMs(options.folder, syncs))
   }
-  return { machine: machineFacts(median(fdatasyncMs)), rounds: options.rounds, tables }
+  const settings = [...new Set(chosen.flatMap(({ settings = [] }) => settings))]
+  return { machine: machineFacts(median(fdatasyncMs)), rounds: options.rounds, settings, tables }
+}
+
+function chooseBenchmarks(
+  benchmarks: readonly Benchmark[],
+  only: readonly string[],
+): readonly Benchmark[] {
+  if (only.length === 0) return benchmarks
+  const unknown = only.filter((text) => !benchmarks.some(({ title }) => title.includes(text)))
+  if (unknown.length > 0) {
+    const titles = benchmarks.map(({ title }) => `\n  ${title}`).join('')
+    throw new RangeError(`no title contains ${unknown.join(' or ')}; there are${titles}`)
+  }
+  return benchmarks.filter(({ title }) => only.some((text) => title.includes(text)))
 }

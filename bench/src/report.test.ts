@@ -30,3 +30,9 @@ test('a terminal gets columns that stand under each other', () => {
   expect(rows).toHaveLength(2)
   expect(rows[0]!.indexOf('400,000 …')).toBe(rows[1]!.indexOf('100,000 …'))
 })
+
+test('notes stand below the table', () => {
+  const noted = { ...table, notes: ['c: not possible'] }
+  expect(markdownTable(noted)).toMatch(/\|\n\nc: not possible\n$/)
+  expect(terminalTable(noted)).toMatch(/\n {2}c: not possible\n$/)
+})

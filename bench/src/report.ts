@@ -13,15 +13,27 @@ export interface Row {
 
 export interface Table {
   readonly title: string
-  readonly unit: 'records/s' | 'ms' | 'ns'
+  readonly unit:
+    | 'records/s'
+    | 'documents/s'
+    | 'operations/s'
+    | 'ranges/s'
+    | 'ms'
+    | 'ns'
+    | 'MiB'
+    | '×'
   /** Each other row is set in relation to it, round by round. */
   readonly base: string | undefined
   readonly rows: readonly Row[]
+  /** Who is not in it, and why. */
+  readonly notes?: readonly string[]
 }
 
 export interface Report {
   readonly machine: Machine
   readonly rounds: number
+  /** What was chosen for each candidate. */
+  readonly settings: readonly string[]
   readonly tables: readonly Table[]
 }
 
@@ -37,14 +49,21 @@ export function terminalTable(table: Table): string {
     })
     return `  ${padded.join('  ').trimEnd()}`
   })
-  return `${headingOf(table)}\n${text.join('\n')}\n`
+  const notes = (table.notes ?? []).map((note) => `  ${note}\n`)
+  return `${headingOf(table)}\n${text.join('\n')}\n${notes.join('')}`
 }
 
 export function markdownTable(table: Table): string {
   const head = COLUMNS.map((column) => (column === '' ? headingOf(table) : column))
   const rule = COLUMNS.map((_, column) => (column === 0 || column === 5 ? '---' : '---:'))
   const lines = [head, rule, ...table.rows.map((row) => cellsOf(table, row))]
-  return `${lines.map((line) => `| ${line.join(' | ')} |`).join('\n')}\n`
+  const notes = (table.notes ?? []).map((note) => `\n${note}\n`)
+  return `${lines.map((line) => `| ${line.join(' | ')} |`).join('\n')}\n${notes.join('')}`
+}
+
+/** One line for each candidate that has any. */
+export function settingsLines({ settings }: Pick<Report, 'settings'>): string {
+  return settings.map((line) => `- ${line}\n`).join('')
 }
 
 export function machineLine({ machine, rounds }: Pick<Report, 'machine' | 'rounds'>): string {

@@ -69,21 +69,27 @@ export interface MeasuredLoad<Result> {
   readonly elapsedMs: number
 }
 
-/** Runs threads that loop until they are told to stop; returns what they counted in the window. */
+/**
+ * Runs threads that loop until they are told to stop; returns what they counted in the window.
+ * @param observe called when the clock starts, and when it has stopped
+ */
 export async function measureLoad<Result>(
   threads: readonly LoadThread<Result>[],
   phases: Phases,
   window: Window,
+  observe: (measuring: boolean) => void = () => undefined,
 ): Promise<MeasuredLoad<Result>> {
   const failed = Promise.all(threads.map(({ result }) => result))
   await Promise.all(threads.map(({ ready }) => ready))
   phases.enter(PHASE_WARM_UP)
   await Promise.race([sleep(window.warmUpMs), failed])
+  observe(true)
   const startedMs = performance.now()
   phases.enter(PHASE_MEASURE)
   await Promise.race([sleep(window.measureMs), failed])
   phases.enter(PHASE_STOP)
   const elapsedMs = performance.now() - startedMs
+  observe(false)
   const results = await failed
   await Promise.all(threads.map(({ ended }) => ended))
   return { results, elapsedMs }
