@@ -1,6 +1,12 @@
 /**
  * Documents to bytes and back, for one collection. One codec belongs to one thread; what it writes, any thread
  * can read whose `ShapeStore` knows the collection's shapes.
+ *
+ * An own codec, since decoding decides how quick a random `get` is. A document of 160 B out of shared memory, in
+ * microseconds, decode / encode: JSON 0.75 / 0.9; msgpackr 0.80 / 0.58; msgpackr with shared
+ * structures 0.52 / 0.51 (both must copy to the heap first); this 0.20 / 0.51, without code
+ * generation 0.30 / 0.51. And none of the others refuses what it cannot bring back, or is made
+ * for bytes that mean harm.
  */
 import { ValidationError } from './errors.ts'
 import type { Fields } from './format.ts'

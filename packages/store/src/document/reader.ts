@@ -15,12 +15,20 @@ import {
   Tag,
   TEXT_BLOCK_BYTES_MAX,
 } from './format.ts'
-import { SHAPES_MAX, type ShapeReader, type ShapeStore, setField, shapeReader } from './shapes.ts'
+import {
+  SHAPE_KEYS_MAX,
+  SHAPES_MAX,
+  type ShapeReader,
+  type ShapeStore,
+  setField,
+  shapeReader,
+} from './shapes.ts'
 
 const TAG_SHORT_TEXT_LAST: number = TAG_SHORT_TEXT + SHORT_TEXT_LENGTH_MAX
 const DATE_MILLISECONDS_MAX = 8.64e15
 const VARINT_SHIFT_MAX = 28
 
+const noBytes: TextBuffer = asTextBuffer(new Uint8Array(0))
 const double = new Float64Array(1)
 const doubleBytes = new Uint8Array(double.buffer)
 
@@ -28,7 +36,7 @@ export class DocumentReader {
   readonly #shapes: ShapeStore
   /** By shape id. */
   readonly #shapeReaders: (ShapeReader | undefined)[] = new Array(SHAPES_MAX + 1).fill(undefined)
-  #bytes: TextBuffer = asTextBuffer(new Uint8Array(0))
+  #bytes: TextBuffer = noBytes
   #start = 0
   #position = 0
   /** Of the values: where the text block begins. */
@@ -61,6 +69,8 @@ export class DocumentReader {
     if (this.#position !== this.#end || this.#textPosition !== textLength) {
       throw this.#corrupt('the end of the document', 'more bytes')
     }
+    // They may be a large value's copy, which nobody else holds any more.
+    this.#bytes = noBytes
     return document
   }
 
@@ -265,6 +275,9 @@ export class DocumentReader {
   #learn(id: number): ShapeReader {
     const keys = this.#shapes.shape(id)
     if (keys === undefined) throw new UnknownShapeError(id)
+    if (keys.length > SHAPE_KEYS_MAX) {
+      throw this.#corrupt(`a shape of at most ${SHAPE_KEYS_MAX} keys`, keys.length)
+    }
     const read = shapeReader(keys)
     this.#shapeReaders[id] = read
     return read

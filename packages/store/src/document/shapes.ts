@@ -10,7 +10,7 @@ import type { DocumentReader } from './reader.ts'
 /** Ids are 1 to this: one byte of a document. */
 export const SHAPES_MAX = 255
 export const SHAPE_KEYS_MAX = 64
-export const SHAPE_KEY_LENGTH_MAX = 64
+const SHAPE_KEY_LENGTH_MAX = 64
 
 /** The shapes of one collection. The committed ones, so it gives ids of these only. */
 export interface ShapeStore {
@@ -62,6 +62,8 @@ export class ShapeFinder {
     if (length === 0 || length > SHAPE_KEYS_MAX) return 0
     const recent = this.#recent[length]
     if (recent !== undefined && sameKeys(recent.keys, keys)) return recent.id
+    // Sightings are remembered, so they have to be bounded in size too.
+    for (const key of keys) if (key.length > SHAPE_KEY_LENGTH_MAX) return 0
     return this.#findOther(keys)
   }
 
@@ -106,7 +108,7 @@ function sameKeys(a: readonly string[], b: readonly string[]): boolean {
 }
 
 function isName(key: string): boolean {
-  if (key.length === 0 || key.length > SHAPE_KEY_LENGTH_MAX || key === '__proto__') return false
+  if (key === '' || key === '__proto__') return false
   let digits = 0
   for (let index = 0; index < key.length; index++) {
     const unit = key.charCodeAt(index)

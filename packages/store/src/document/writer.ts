@@ -101,6 +101,7 @@ export class DocumentWriter {
     const document = this.#bytes.subarray(this.#start, end)
     this.#start = end
     this.#position = end
+    if (this.#bytes.length > SLAB_BYTES) this.#take(textBuffer(SLAB_BYTES), 0)
     return document
   }
 
@@ -359,10 +360,14 @@ export class DocumentWriter {
     const capacity = Math.max(SLAB_BYTES, needed, Math.min(2 * written, CAPACITY_MAX))
     const slab = textBuffer(capacity)
     this.#bytes.copy(slab, 0, this.#start, this.#position)
+    this.#take(slab, written)
+  }
+
+  #take(slab: TextBuffer, position: number): void {
     this.#bytes = slab
     this.#view = viewOf(slab)
     this.#start = 0
-    this.#position = written
+    this.#position = position
   }
 
   #refusal(problem: string): ValidationError {
