@@ -6,7 +6,7 @@ import type { StoreTarget } from './store.ts'
 export type SharedIds = Float64Array<SharedArrayBuffer>
 
 interface Common {
-  /** In the database that was loaded; new documents have their ages. */
+  /** So many share the ages: those that were loaded, or are thought to be there. */
   readonly documents: number
 }
 
@@ -49,8 +49,15 @@ export interface WriteJob extends Common {
   readonly shape: WriteShape
   readonly mix: Mix
   readonly seed: number
-  /** Its own among those that were loaded. */
-  readonly own: { readonly ids: SharedIds; readonly from: number; readonly to: number } | undefined
+  readonly own: OwnShare | undefined
+}
+
+/** A thread's own among the documents that were loaded. */
+export interface OwnShare extends Common {
+  readonly ids: SharedIds
+  /** By ordinal; `to` is not included. */
+  readonly from: number
+  readonly to: number
 }
 
 /** Compares what is there with what should be. */

@@ -29,7 +29,7 @@ export function writeJobs(
   return Array.from({ length: threads }, (_, thread): Job => {
     const from = Math.floor((thread * documents) / threads)
     const to = Math.floor(((thread + 1) * documents) / threads)
-    const own = documents === 0 ? undefined : { ids, from, to }
+    const own = documents === 0 ? undefined : { ids, documents, from, to }
     const seed = thread * ORDINALS_PER_THREAD
     return { kind: 'write', documents: ages, shape, mix, seed, own }
   })

@@ -48,10 +48,10 @@ class OwnDocuments {
     this.#job = job
     this.#random = new Random(job.seed)
     this.#ordinal = job.seed
-    const { own, documents } = job
+    const { own } = job
     if (own === undefined) return
     for (let ordinal = own.from; ordinal < own.to; ordinal++) {
-      this.#live.push({ id: own.ids[ordinal]!, fields: fieldsOf(ordinal, documents) })
+      this.#live.push({ id: own.ids[ordinal]!, fields: fieldsOf(ordinal, own.documents) })
     }
   }
 
