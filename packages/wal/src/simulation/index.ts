@@ -1,11 +1,4 @@
-export {
-  type CampaignOptions,
-  type CampaignResult,
-  runCampaign,
-  runSeed,
-  type SeedFailure,
-  type SeedResult,
-} from './campaign.ts'
+export { type CampaignOptions, messageOf, runCampaign, runSeed } from './campaign.ts'
 export { Coverage } from './coverage.ts'
 export {
   type CrashFacts,
@@ -21,12 +14,23 @@ export {
 } from './disk-plans.ts'
 export { Random } from './random.ts'
 export {
+  type CampaignResult,
+  type RunOptions,
+  type RunSimulation,
+  runOneSeed,
+  runSeeds,
+  type SeedFailure,
+  type SeedRange,
+  type SeedResult,
+  type SeedRun,
+} from './seed-runs.ts'
+export {
   drawOdds,
   SimulatedCrashError,
   SimulatedDisk,
   type SimulatedDiskOptions,
 } from './simulated-disk.ts'
-export type { SeedOptions, SimulationContext } from './simulation.ts'
+export { type SeedOptions, type SimulationContext, SimulationFailure } from './simulation.ts'
 export { STRACE_CALLS, traceOfStrace } from './strace-trace.ts'
 export { checkSyncOrder, type OrderViolation, type TraceEvent } from './sync-order.ts'
 export { TracingStore } from './tracing-store.ts'

@@ -195,8 +195,9 @@ export class SimulatedDisk implements LogStore {
     })
   }
 
-  syncFolder(): void {
-    this.#enter('syncFolder', '', NO_EFFECT, () => this.#folder.sync())
+  /** @param isIn where the names stand for files of several folders: which are in the one to be synced */
+  syncFolder(isIn: (name: string) => boolean = ALL_NAMES): void {
+    this.#enter('syncFolder', '', NO_EFFECT, () => this.#folder.sync(isIn))
   }
 
   /** @internal */
@@ -374,6 +375,10 @@ class SimulatedFile implements LogFile {
 }
 
 const NOTHING = new Uint8Array(0)
+
+function ALL_NAMES(): boolean {
+  return true
+}
 
 function NO_EFFECT(): void {
   // The call has no parts.

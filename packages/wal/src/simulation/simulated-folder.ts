@@ -69,9 +69,12 @@ export class SimulatedFolder {
     this.#changes.push({ kind: 'remove', name, file })
   }
 
-  sync(): void {
-    this.#durable = new Map(this.#visible)
-    this.#changes = []
+  /** @param isIn which names are in the folder that is synced; no change is in two */
+  sync(isIn: (name: string) => boolean): void {
+    const others = [...this.#durable].filter(([name]) => !isIn(name))
+    const synced = [...this.#visible].filter(([name]) => isIn(name))
+    this.#durable = new Map([...others, ...synced])
+    this.#changes = this.#changes.filter(({ name }) => !isIn(name))
   }
 
   losePower(random: Random, odds: CrashOdds): void {

@@ -20,6 +20,7 @@ import { checkOpened, differ } from './oracle.ts'
 import { Random } from './random.ts'
 import { checkGlimpse, look, marksOf } from './read-only.ts'
 import { drawGeometry, drawRound, type Geometry, type RoundPlan } from './seed-plan.ts'
+import type { RunOptions } from './seed-runs.ts'
 import { drawOdds, SimulatedDisk } from './simulated-disk.ts'
 
 /** What the simulation is doing right now: store wrappers may want to know. */
@@ -27,11 +28,7 @@ export interface SimulationContext {
   activity: Activity
 }
 
-export interface SeedOptions {
-  /** Operations after this many, over all rounds, are left out. */
-  readonly operationsMax?: number
-  /** Operations to leave out, by their number from 0. */
-  readonly skip?: ReadonlySet<number>
+export interface SeedOptions extends RunOptions {
   /**
    * Only what is lost, wrong or refused counts, not that a failed call went unreported or a closed log
    * was not clean: for tests of planted bugs, whose worse consequence would never be reached otherwise.
