@@ -2,8 +2,8 @@
  * The free list in the file: extents of free ids, rising, in a chain of pages. Each page is referred to by id
  * and checksum, the first by the meta; so the chain is written from its end.
  *
- * Reading is bounded: extents rise strictly from page to page, each page has one at least, so that no chain is
- * longer than what the meta says of it.
+ * Reading is bounded: no page is read twice, extents rise strictly from page to page, and there are no more
+ * free ids than the meta says.
  */
 import { StoreCorruptError } from '../errors.ts'
 import {
@@ -32,28 +32,52 @@ export interface FreeList {
   readonly pageIds: readonly number[]
 }
 
+/** What a free list says. */
+export interface FreeExtents {
+  /** First id and count, by turns. */
+  readonly pairs: Uint32Array
+  readonly freeCount: number
+  readonly pageCount: number
+}
+
+/**
+ * The set as extents; one that reaches up to `end` is left out, the file ends before it.
+ * @param end above all members
+ */
+export function extentsBelow(free: PageIdSet, end: number): FreeExtents {
+  const pairs = new Uint32Array(2 * free.extentCount)
+  let words = 0
+  let pageCount = end
+  for (const [first, count] of free.extents()) {
+    if (first + count === end) {
+      pageCount = first
+      break
+    }
+    pairs[words] = first
+    pairs[words + 1] = count
+    words += 2
+  }
+  return { pairs: pairs.subarray(0, words), freeCount: free.size - (end - pageCount), pageCount }
+}
+
 /** Writes a list's pages, the last one first, as many at a time as the caller likes. */
 export class FreeListWriter {
   readonly #file: PageFile
-  readonly #extents: readonly (readonly [first: number, count: number])[]
+  readonly #pairs: Uint32Array
   /** Still to be written; the last is next. */
   readonly #pageIds: number[]
   #written: PageReference = NO_REFERENCE
 
   /**
-   * @param extents rising
-   * @param pageIds where to write: `freeListPages(extents.length)` of them
+   * @param pairs first id and count of rising extents, by turns
+   * @param pageIds where to write: `freeListPages` of them or more
    */
-  constructor(
-    file: PageFile,
-    extents: readonly (readonly [first: number, count: number])[],
-    pageIds: readonly number[],
-  ) {
-    if (pageIds.length !== freeListPages(extents.length)) {
-      throw new RangeError(`${pageIds.length} pages for a free list of ${extents.length} extents`)
+  constructor(file: PageFile, pairs: Uint32Array, pageIds: readonly number[]) {
+    if (pageIds.length < freeListPages(pairs.length / 2)) {
+      throw new RangeError(`${pageIds.length} pages for ${pairs.length / 2} extents`)
     }
     this.#file = file
-    this.#extents = extents
+    this.#pairs = pairs
     this.#pageIds = [...pageIds]
   }
 
@@ -63,9 +87,9 @@ export class FreeListWriter {
     while (written < pagesMax) {
       const pageId = this.#pageIds.pop()
       if (pageId === undefined) break
-      const from = this.#pageIds.length * FREE_EXTENTS_MAX
-      const extents = this.#extents.slice(from, from + FREE_EXTENTS_MAX)
-      const image = encodeFreePage(pageId, this.#written, extents)
+      const from = this.#pageIds.length * FREE_EXTENTS_MAX * 2
+      const pairs = this.#pairs.subarray(from, from + FREE_EXTENTS_MAX * 2)
+      const image = encodeFreePage(pageId, this.#written, pairs)
       this.#written = { pageId, checksum: sealPage(image) }
       this.#file.writePage(pageId, image)
       written++
@@ -88,21 +112,15 @@ export function freeListPages(extentCount: number): number {
 }
 
 /** Without its checksum. */
-function encodeFreePage(
-  pageId: number,
-  next: PageReference,
-  extents: readonly (readonly [first: number, count: number])[],
-): Buffer {
+function encodeFreePage(pageId: number, next: PageReference, pairs: Uint32Array): Buffer {
   const page = Buffer.alloc(PAGE_BYTES)
   page.writeUInt32LE(pageId, PAGE_ID_WORD * 4)
   page[PAGE_KIND_BYTE] = PageKind.freeList
   page.writeUInt32LE(next.pageId, FREE_NEXT_OFFSET)
   page.writeUInt32LE(next.checksum, FREE_NEXT_OFFSET + 4)
-  page.writeUInt32LE(extents.length, FREE_EXTENT_COUNT_OFFSET)
-  for (const [index, [first, count]] of extents.entries()) {
-    const offset = FREE_EXTENTS_OFFSET + index * FREE_EXTENT_BYTES
-    page.writeUInt32LE(first, offset)
-    page.writeUInt32LE(count, offset + 4)
+  page.writeUInt32LE(pairs.length / 2, FREE_EXTENT_COUNT_OFFSET)
+  for (const [index, word] of pairs.entries()) {
+    page.writeUInt32LE(word, FREE_EXTENTS_OFFSET + index * 4)
   }
   return page
 }
@@ -115,19 +133,19 @@ function encodeFreePage(
 export function readFreeList(file: PageFile, meta: Meta): FreeList {
   const { pageCount, freeCount, directory } = meta
   const free = new PageIdSet()
-  const pageIds: number[] = []
+  const pageIds = new Set<number>()
   const page = Buffer.alloc(PAGE_BYTES)
   let next = meta.freeList
   let end = FIRST_PAGE
   while (next.pageId !== NO_PAGE) {
-    assertListPage(file, next, pageCount)
+    assertListPage(file, next, pageCount, pageIds)
     file.readPage(next.pageId, next.checksum, page)
     const refuse = refuserAt(file, next.pageId)
     if (page[PAGE_KIND_BYTE] !== PageKind.freeList) {
       throw refuse(PAGE_KIND_BYTE, 'page kind', PageKind.freeList, page[PAGE_KIND_BYTE] ?? 0)
     }
     end = readExtents(page, free, end, meta, refuse)
-    pageIds.push(next.pageId)
+    pageIds.add(next.pageId)
     next = {
       pageId: page.readUInt32LE(FREE_NEXT_OFFSET),
       checksum: page.readUInt32LE(FREE_NEXT_OFFSET + 4),
@@ -142,7 +160,7 @@ export function readFreeList(file: PageFile, meta: Meta): FreeList {
     const place = { file: file.place, offset: pageId * PAGE_BYTES }
     throw new StoreCorruptError(place, 'page', 'in use', 'in the free list')
   }
-  return { free, pageIds }
+  return { free, pageIds: [...pageIds] }
 }
 
 type Refuse = (
@@ -167,12 +185,15 @@ function assertListPage(
   file: PageFile,
   { pageId, checksum }: PageReference,
   pageCount: number,
+  read: ReadonlySet<number>,
 ): void {
   const place = { file: file.place, offset: pageId * PAGE_BYTES }
+  const what = 'page id in the free list'
   if (pageId < FIRST_PAGE || pageId >= pageCount) {
     const expected = `from ${FIRST_PAGE} to ${pageCount - 1}`
-    throw new StoreCorruptError(place, 'page id in the free list', expected, pageId)
+    throw new StoreCorruptError(place, what, expected, pageId)
   }
+  if (read.has(pageId)) throw new StoreCorruptError(place, what, 'another page', pageId)
   if (checksum === 0) {
     throw new StoreCorruptError(place, 'checksum in the free list', 'not 0', checksum)
   }
@@ -187,8 +208,8 @@ function readExtents(
   refuse: Refuse,
 ): number {
   const count = page.readUInt32LE(FREE_EXTENT_COUNT_OFFSET)
-  if (count < 1 || count > FREE_EXTENTS_MAX) {
-    const expected = `from 1 to ${FREE_EXTENTS_MAX}`
+  if (count > FREE_EXTENTS_MAX) {
+    const expected = `at most ${FREE_EXTENTS_MAX}`
     throw refuse(FREE_EXTENT_COUNT_OFFSET, 'number of extents', expected, count)
   }
   let end = afterEnd

@@ -141,8 +141,10 @@ export class PageIdSet {
     }
   }
 
-  addAll(other: PageIdSet): void {
-    for (const [first, count] of other.extents()) this.addExtent(first, count)
+  get extentCount(): number {
+    let count = 0
+    for (const _extent of this.extents()) count++
+    return count
   }
 
   /** Runs of neighbours, rising. The set must not change meanwhile. */

@@ -42,6 +42,8 @@ interface Taken {
 }
 
 const NOTHING_DURABLE = undefined
+/** The version of the checkpoint that was opened, and the birth of its pages. */
+const BEFORE_ALL = 0
 
 export class PageIds {
   readonly #free: PageIdSet
@@ -73,7 +75,7 @@ export class PageIds {
    * @param listPages where its list stands
    */
   static forCheckpoint(free: PageIdSet, pageCount: number, listPages: readonly number[]): PageIds {
-    const ids = new PageIds(free, pageCount, 0)
+    const ids = new PageIds(free, pageCount, BEFORE_ALL)
     ids.#durableList = listPages
     return ids
   }
@@ -181,7 +183,9 @@ function isAfter(version: number, other: number): boolean {
 }
 
 function isHeld(checkpoint: number | undefined, birth: number, retired: number): boolean {
-  if (checkpoint === undefined || !isAfter(retired, checkpoint)) return false
+  if (checkpoint === undefined) return false
+  if (checkpoint === BEFORE_ALL) return birth === BEFORE_ALL
+  if (!isAfter(retired, checkpoint)) return false
   // How long it lived, against how long ago the checkpoint is: both counted back from its retirement.
-  return birth === 0 || (retired - birth) >>> 0 >= (retired - checkpoint) >>> 0
+  return birth === BEFORE_ALL || (retired - birth) >>> 0 >= (retired - checkpoint) >>> 0
 }
