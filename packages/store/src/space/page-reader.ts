@@ -1,0 +1,200 @@
+/**
+ * A thread's view of the pages: enters a version, finds pages in memory or reads them from the file, leaves.
+ *
+ * Threads: belongs to the thread whose slot it has. Reads do not nest: a slot protects one version.
+ *
+ * Invariants: those of `reader-slots.ts`, `pins.ts` and `page-table.ts`. A read is synchronous, so a thread is
+ * inside for as long as one function runs; nothing located outlives the stay.
+ *
+ * Crash: a thread that ends inside a read leaves its slot and pins as they are; `freeThread` clears them.
+ */
+import { SnapshotExpiredError, StoreClosedError, StoreCorruptError } from '../errors.ts'
+import type { PageSource } from '../page/page-space.ts'
+import { OWNER_NONE, READER_OWNER, readerWord } from './layout.ts'
+import type { PageLoader } from './page-loader.ts'
+import { NOT_RESIDENT, PageTable } from './page-table.ts'
+import { PinSlots } from './pins.ts'
+import { PrivateFrames } from './private-frames.ts'
+import { copyDirectory, type DirectoryReferences, emptyDirectory, Published } from './published.ts'
+import { freeReader, ReaderSlot } from './reader-slots.ts'
+import { Region } from './region.ts'
+import { NO_VERSION } from './versions.ts'
+import { want } from './wanted.ts'
+
+export { freeThread, takeReaderSlot } from './reader-slots.ts'
+
+/** A version that is kept for its owner: a snapshot's. */
+export interface Pin {
+  readonly version: number
+  readonly sequence: number
+  readonly directory: DirectoryReferences
+}
+
+/** Which of the shared pins it is; -1 once it was given back. */
+class HeldPin implements Pin {
+  readonly version: number
+  readonly sequence: number
+  readonly directory: DirectoryReferences
+  index: number
+
+  constructor(index: number, version: number, sequence: number, directory: DirectoryReferences) {
+    this.index = index
+    this.version = version
+    this.sequence = sequence
+    this.directory = directory
+  }
+}
+
+const GIVEN_BACK = -1
+
+export class PageReader implements PageSource {
+  readonly bytes: Buffer
+  readonly words: Uint32Array
+  readonly #region: Region
+  readonly #slotIndex: number
+  readonly #slot: ReaderSlot
+  readonly #table: PageTable
+  readonly #referenced: Uint8Array
+  readonly #published: Published
+  readonly #pins: PinSlots
+  readonly #private: PrivateFrames
+  readonly #file: PageLoader | undefined
+  /** The newest state as it was when last entered, and its version. */
+  readonly #newest: DirectoryReferences = emptyDirectory()
+  #newestVersion: number = NO_VERSION
+  #newestSequence = 0
+  #directory: DirectoryReferences = this.#newest
+  #sequence = 0
+  #inside = false
+  #closed = false
+
+  /** @param file undefined: in memory, where nothing is ever evicted */
+  constructor(buffer: SharedArrayBuffer, slotIndex: number, file: PageLoader | undefined) {
+    const region = new Region(buffer)
+    const { memory, layout, control } = region
+    this.#region = region
+    this.#slotIndex = slotIndex
+    this.bytes = region.bytes
+    this.words = region.words
+    this.#referenced = region.referenced
+    this.#file = file
+    this.#slot = new ReaderSlot(memory, control, layout, slotIndex)
+    this.#table = new PageTable(memory, control, region.words, layout)
+    this.#published = new Published(memory, layout)
+    const owner = memory.load(readerWord(layout, slotIndex) + READER_OWNER)
+    if (owner === OWNER_NONE) throw new RangeError(`nobody has taken reader slot ${slotIndex}`)
+    this.#pins = new PinSlots(memory, layout, owner)
+    this.#private = new PrivateFrames(region, slotIndex)
+  }
+
+  /** Of the version entered, or entered last. */
+  get directory(): DirectoryReferences {
+    return this.#directory
+  }
+
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Begins a read of the newest published version. */
+  enter(): void {
+    this.#assertOutside()
+    let version = this.#slot.enter()
+    while (version !== this.#newestVersion) {
+      this.#newestVersion = NO_VERSION
+      if (this.#published.read(version, this.#newest)) {
+        this.#newestVersion = version
+        this.#newestSequence = this.#published.sequence
+      } else {
+        // So many have been published meanwhile that its block is another's.
+        version = this.#slot.enter()
+      }
+    }
+    this.#directory = this.#newest
+    this.#sequence = this.#newestSequence
+    this.#inside = true
+  }
+
+  /**
+   * Begins a read of a pinned version.
+   * @throws SnapshotExpiredError when the pin was revoked, StoreClosedError when it was given back
+   */
+  enterPinned(pin: Pin): void {
+    this.#assertOutside()
+    const { index, version } = heldPin(pin)
+    if (index === GIVEN_BACK) throw new StoreClosedError('the snapshot')
+    this.#slot.enterAt(version)
+    if (!this.#pins.isHeld(index, version)) {
+      this.#slot.leave()
+      throw new SnapshotExpiredError(this.#pins.ageMaxMs)
+    }
+    this.#directory = pin.directory
+    this.#sequence = pin.sequence
+    this.#inside = true
+  }
+
+  /** Ends the read: frames located are void. */
+  leave(): void {
+    this.#inside = false
+    this.#slot.leave()
+  }
+
+  /** Keeps the newest version. @throws StoreFullError */
+  pin(): Pin {
+    this.enter()
+    try {
+      const version = this.#newestVersion
+      const index = this.#pins.take(version)
+      return new HeldPin(index, version, this.#sequence, copyDirectory(this.#newest))
+    } finally {
+      this.leave()
+    }
+  }
+
+  /** Gives the version up; not inside a read of it. Idempotent. */
+  unpin(pin: Pin): void {
+    const held = heldPin(pin)
+    if (held.index === GIVEN_BACK || this.#closed) return
+    this.#assertOutside()
+    this.#pins.giveBack(held.index)
+    held.index = GIVEN_BACK
+  }
+
+  locate(pageId: number, checksum: number): number {
+    const frame = this.#table.find(pageId)
+    if (frame === NOT_RESIDENT) return this.#locateInFile(pageId, checksum)
+    // Only when it changes: a line that all threads write would go round between them.
+    if (this.#referenced[frame] === 0) this.#referenced[frame] = 1
+    return frame
+  }
+
+  /** Gives slot and pins back. The slot must not be used again by this thread. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#pins.close()
+    freeReader(this.#region.memory, this.#region.layout, this.#slotIndex)
+  }
+
+  #locateInFile(pageId: number, checksum: number): number {
+    const found = this.#private.find(pageId, checksum)
+    if (found >= 0) return found
+    if (this.#file === undefined) {
+      const place = { file: ':memory:', offset: 0 }
+      throw new StoreCorruptError(place, 'page', `${pageId} in memory`, 'missing')
+    }
+    const frame = this.#private.read(this.#file, pageId, checksum)
+    want(this.#region.memory, pageId, checksum)
+    return frame
+  }
+
+  #assertOutside(): void {
+    if (this.#closed) throw new StoreClosedError('the attachment')
+    if (this.#inside) throw new Error('a read was begun inside another: they do not nest')
+  }
+}
+
+function heldPin(pin: Pin): HeldPin {
+  if (pin instanceof HeldPin) return pin
+  throw new TypeError('not a pin of a page reader')
+}

@@ -1,0 +1,172 @@
+/**
+ * Pages that are gone from the newest state, and who still needs them.
+ *
+ * Threads: the sequencer's own.
+ *
+ * A page lived in the versions [birth, retired). It is looked at once its retirement is published: if a slot
+ * or pin is at one of those versions it is put down to the oldest such version, and looked at again only when
+ * nobody is at that one any more. So a page costs one look, and one more for each holder that it outlives,
+ * however many others wait; an old snapshot keeps what it needs and nothing else.
+ */
+import { isInLife, NO_VERSION, versionDistance } from './versions.ts'
+
+type FreePage = (pageId: number, birth: number, retired: number) => void
+
+const FIELDS = 3
+
+/** First in, first out: page id, birth, retired. */
+class PageQueue {
+  #fields: number[] = []
+  #first = 0
+
+  get length(): number {
+    return (this.#fields.length - this.#first) / FIELDS
+  }
+
+  /** `retired` of the first. */
+  get firstRetired(): number {
+    return this.#fields[this.#first + 2]!
+  }
+
+  push(pageId: number, birth: number, retired: number): void {
+    this.#fields.push(pageId, birth, retired)
+  }
+
+  shift(visit: FreePage): void {
+    const fields = this.#fields
+    const first = this.#first
+    this.#first += FIELDS
+    visit(fields[first]!, fields[first + 1]!, fields[first + 2]!)
+    if (this.#first * 2 < fields.length) return
+    // At least half is used up, so each entry is moved once at the most, on average.
+    this.#fields = fields.slice(this.#first)
+    this.#first = 0
+  }
+}
+
+/** The versions that somebody is at, sorted. */
+export class LiveVersions {
+  #ages: Int32Array
+  #count = 0
+  #newest = NO_VERSION
+
+  constructor(capacity: number) {
+    this.#ages = new Int32Array(capacity)
+  }
+
+  /** @param newest the newest published version: none that is added may be after it */
+  begin(newest: number): void {
+    this.#newest = newest
+    this.#count = 0
+  }
+
+  add(version: number): void {
+    if (this.#count === this.#ages.length) {
+      const grown = new Int32Array(this.#count * 2)
+      grown.set(this.#ages)
+      this.#ages = grown
+    }
+    this.#ages[this.#count++] = versionDistance(version, this.#newest)
+  }
+
+  /** To be called when all are added. */
+  sort(): void {
+    if (this.#count > 1) this.#ages.subarray(0, this.#count).sort()
+  }
+
+  get newest(): number {
+    return this.#newest
+  }
+
+  /** The newest published one when there is no older. */
+  get oldest(): number {
+    return this.#count === 0 ? this.#newest : (this.#newest + this.#ages[0]!) | 0
+  }
+
+  has(version: number): boolean {
+    return this.firstFrom(version) === version
+  }
+
+  /** The oldest that is not before `birth`; NO_VERSION without one. */
+  firstFrom(birth: number): number {
+    const bound = birth === NO_VERSION ? -(2 ** 31) : versionDistance(birth, this.#newest)
+    let low = 0
+    let high = this.#count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#ages[middle]! < bound) low = middle + 1
+      else high = middle
+    }
+    return low === this.#count ? NO_VERSION : (this.#newest + this.#ages[low]!) | 0
+  }
+}
+
+export class RetiredPages {
+  /** In the order of their retirement. */
+  readonly #retired = new PageQueue()
+  /** By the oldest version that needs them. */
+  readonly #held = new Map<number, PageQueue>()
+  /** Whose holder is gone. */
+  readonly #released: PageQueue[] = []
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  add(pageId: number, birth: number, retired: number): void {
+    this.#retired.push(pageId, birth, retired)
+    this.#count++
+  }
+
+  /** Frees what nobody needs; looks at `looksMax` pages at the most. False when there is more to look at. */
+  reclaim(live: LiveVersions, looksMax: number, free: FreePage): boolean {
+    for (const [version, queue] of this.#held) {
+      if (live.has(version)) continue
+      this.#held.delete(version)
+      this.#released.push(queue)
+    }
+    const look: FreePage = (pageId, birth, retired) => {
+      const holder = live.firstFrom(birth)
+      if (holder !== NO_VERSION && isInLife(holder, birth, retired, live.newest)) {
+        this.#hold(holder, pageId, birth, retired)
+      } else {
+        this.#count--
+        free(pageId, birth, retired)
+      }
+    }
+    const left = this.#lookAtReleased(looksMax, look)
+    return this.#lookAtRetired(left, live.newest, look)
+  }
+
+  #lookAtReleased(looksMax: number, look: FreePage): number {
+    let left = looksMax
+    while (left > 0) {
+      const queue = this.#released.at(-1)
+      if (queue === undefined) break
+      for (; left > 0 && queue.length > 0; left--) queue.shift(look)
+      if (queue.length === 0) this.#released.pop()
+    }
+    return left
+  }
+
+  #lookAtRetired(looksMax: number, newest: number, look: FreePage): boolean {
+    const queue = this.#retired
+    for (let left = looksMax; left > 0; left--) {
+      if (queue.length === 0 || versionDistance(queue.firstRetired, newest) > 0) {
+        return this.#released.length === 0
+      }
+      queue.shift(look)
+    }
+    return false
+  }
+
+  #hold(version: number, pageId: number, birth: number, retired: number): void {
+    let queue = this.#held.get(version)
+    if (queue === undefined) {
+      queue = new PageQueue()
+      this.#held.set(version, queue)
+    }
+    queue.push(pageId, birth, retired)
+  }
+}

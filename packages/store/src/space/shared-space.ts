@@ -1,0 +1,420 @@
+/**
+ * The sequencer's view of the pages: makes, changes, retires, publishes, reclaims, evicts.
+ *
+ * Threads: one, the sequencer's. Readers in other threads see the page table, the frames and the published
+ * states; see `page-reader.ts`.
+ *
+ * Invariants, beside those of `reader-slots.ts`, `pins.ts`, `page-table.ts`, `published.ts` and `write-back.ts`
+ *  X1 A page of a sealed version does not change any more, but for checksums of references.
+ *  X2 A page's frame is given to another page only after it went through limbo.
+ *  X3 A page's id is given back only when no slot, no pin and no published version to come leads to it.
+ *  X4 Between two calls of `makeRoom` nothing is evicted and no frame comes out of limbo: frames located stay.
+ *     (`admitWanted`, `reclaim` and the checkpoint's calls are made between operations, as `makeRoom` is.)
+ *
+ * A page of the working version that was written out, for want of room, is not changed again: a reference may
+ * hold its checksum. `writable` copies it as if it were older.
+ *
+ * Crash: nothing here outlives the process; the file is written only where no durable checkpoint reads.
+ */
+import { StoreCorruptError, StoreFullError } from '../errors.ts'
+import {
+  NOT_WRITTEN,
+  PAGE_BYTES,
+  PAGE_CHECKSUM_WORD,
+  PAGE_ID_WORD,
+  PAGE_WORDS,
+} from '../page/page.ts'
+import type { PageSpace } from '../page/page-space.ts'
+import { Eviction } from './eviction.ts'
+import { Frames } from './frames.ts'
+import type { PageIdSource, PageStore } from './page-loader.ts'
+import { NOT_RESIDENT, PageTable } from './page-table.ts'
+import { PinAges } from './pin-ages.ts'
+import { Pins } from './pins.ts'
+import { copyDirectory, type DirectoryReferences, emptyDirectory, Published } from './published.ts'
+import { ReaderSlots } from './reader-slots.ts'
+import { Region } from './region.ts'
+import { LiveVersions, RetiredPages } from './retired-pages.ts'
+import { NO_VERSION, VERSIONS_SPAN, versionAfter } from './versions.ts'
+import { Wanted } from './wanted.ts'
+import { type ForEachReference, WriteBack } from './write-back.ts'
+
+export interface SpaceEnvironment {
+  /** Blocks for a moment, a millisecond or so, so that readers can go on. */
+  pause(): void
+}
+
+/** A version that the sequencer itself keeps, for a checkpoint. */
+export interface SpacePin {
+  readonly version: number
+  readonly sequence: number
+  readonly directory: DirectoryReferences
+}
+
+export interface SpaceStats {
+  readonly frames: number
+  readonly freeFrames: number
+  /** Out of the table, waiting for readers that may be looking at them. */
+  readonly limboFrames: number
+  readonly dirtyPages: number
+  /** Pages that the sequencer read from the file for itself. */
+  readonly misses: number
+  /** Pages that readers missed and that were read into memory for them. */
+  readonly admissions: number
+  readonly evictions: number
+  /** Dirty pages written out for want of room. */
+  readonly spills: number
+  /** Pages gone from the newest state and not free yet. */
+  readonly retiredWaiting: number
+  readonly pins: number
+  readonly pinsRevoked: number
+  readonly publishedVersion: number
+  /** That a slot or pin is at; the published one when there is no older. */
+  readonly oldestVersion: number
+}
+
+/** Looked at for each retired page of a call; keeps the call short after a snapshot that held many. */
+const RECLAIM_LOOKS_MAX = 4096
+const PAUSES_MAX = 1000
+const EVICTION_BATCH = 32
+const ADMISSIONS_MAX = 64
+/** Kept free for the next operation when pages are admitted. */
+const RESERVE = 64
+/** Every so many versions what is far too old is forgotten. A power of two. */
+const FORGET_INTERVAL: number = VERSIONS_SPAN / 4
+const EMPTY_PAGE = new Uint8Array(PAGE_BYTES)
+
+export class SharedSpace implements PageSpace {
+  readonly bytes: Buffer
+  readonly words: Uint32Array
+  readonly #file: PageStore | undefined
+  readonly #pageIds: PageIdSource
+  readonly #environment: SpaceEnvironment
+  readonly #table: PageTable
+  readonly #frames: Frames
+  readonly #writeBack: WriteBack
+  readonly #eviction: Eviction
+  readonly #published: Published
+  readonly #slots: ReaderSlots
+  readonly #pins: Pins
+  readonly #pinAges = new PinAges()
+  readonly #ownPins = new Set<SpacePin>()
+  readonly #retired = new RetiredPages()
+  readonly #live: LiveVersions
+  readonly #wanted: Wanted
+  #working: number
+  #publishedVersion: number
+  #publishedSequence = 0
+  #publishedDirectory: DirectoryReferences = emptyDirectory()
+  #misses = 0
+  #admissions = 0
+  #pinsRevoked = 0
+
+  /** @param file undefined: in memory, where nothing is ever evicted */
+  constructor(
+    buffer: SharedArrayBuffer,
+    file: PageStore | undefined,
+    pageIds: PageIdSource,
+    forEachReference: ForEachReference,
+    environment: SpaceEnvironment,
+  ) {
+    const region = new Region(buffer)
+    const { memory, layout, control } = region
+    this.bytes = region.bytes
+    this.words = region.words
+    this.#file = file
+    this.#pageIds = pageIds
+    this.#environment = environment
+    this.#table = new PageTable(memory, control, region.words, layout)
+    this.#frames = new Frames(region, this.#table)
+    this.#writeBack = new WriteBack(region, this.#frames, this.#table, file, forEachReference)
+    this.#eviction = new Eviction(
+      region,
+      this.#frames,
+      this.#writeBack,
+      (write) => file?.gather(write),
+      () => this.sweepReferences(),
+    )
+    this.#published = new Published(memory, layout)
+    this.#slots = new ReaderSlots(memory, layout)
+    this.#pins = new Pins(memory, control, layout)
+    this.#live = new LiveVersions(layout.readersMax + layout.pinsMax)
+    this.#wanted = new Wanted(memory)
+    this.#publishedVersion = this.#published.version
+    this.#working = versionAfter(this.#publishedVersion)
+  }
+
+  // ---- pages of the working version -------------------------------------------------------------
+
+  locate(pageId: number, checksum: number): number {
+    const frame = this.#table.find(pageId)
+    if (frame === NOT_RESIDENT) return this.#read(pageId, checksum)
+    this.#frames.reference(frame)
+    return frame
+  }
+
+  allocate(): number {
+    const frame = this.#frames.take()
+    this.bytes.set(EMPTY_PAGE, frame * PAGE_BYTES)
+    return this.#makePage(frame)
+  }
+
+  isWritable(frame: number): boolean {
+    return this.#frames.births[frame] === this.#working && this.#frames.isDirty(frame)
+  }
+
+  writable(pageId: number, checksum: number): number {
+    const source = this.locate(pageId, checksum)
+    if (this.isWritable(source)) return pageId
+    const frame = this.#frames.take()
+    const start = source * PAGE_BYTES
+    this.bytes.copyWithin(frame * PAGE_BYTES, start, start + PAGE_BYTES)
+    const copyId = this.#makePage(frame)
+    this.retire(pageId)
+    return copyId
+  }
+
+  retire(pageId: number): void {
+    const birth = this.#frames.birthOf(pageId)
+    // Nobody has ever seen it.
+    if (birth === this.#working) this.#freePage(pageId, birth, birth)
+    else this.#retired.add(pageId, birth, this.#working)
+  }
+
+  makeRoom(pages: number): void {
+    if (this.#frames.freeCount >= pages) return
+    this.#frames.pollLimbo()
+    for (let pauses = 0; this.#frames.freeCount < pages; ) {
+      const missing = pages - this.#frames.freeCount - this.#frames.limbo.size
+      if (missing <= 0) {
+        if (pauses++ === PAUSES_MAX) throw this.#full(pages)
+        this.#environment.pause()
+      } else if (!this.#findRoom(missing)) throw this.#full(pages)
+      this.#frames.pollLimbo()
+    }
+  }
+
+  #makePage(frame: number): number {
+    const pageId = this.#takePageId(frame)
+    const word = frame * PAGE_WORDS
+    this.words[word + PAGE_CHECKSUM_WORD] = NOT_WRITTEN
+    this.words[word + PAGE_ID_WORD] = pageId
+    this.#frames.holdNew(frame, pageId, this.#working)
+    return pageId
+  }
+
+  #takePageId(frame: number): number {
+    try {
+      const pageId = this.#pageIds.take()
+      // A reader may have asked for the page that stood here before.
+      this.#frames.forget(pageId)
+      return pageId
+    } catch (error) {
+      this.#frames.giveBack(frame)
+      throw error
+    }
+  }
+
+  #read(pageId: number, checksum: number): number {
+    if (this.#file === undefined) {
+      const place = { file: ':memory:', offset: 0 }
+      throw new StoreCorruptError(place, 'page', `${pageId} in memory`, 'missing')
+    }
+    this.#misses++
+    return this.#fill(this.#file, pageId, checksum)
+  }
+
+  #fill(file: PageStore, pageId: number, checksum: number): number {
+    const frame = this.#frames.take()
+    const start = frame * PAGE_BYTES
+    try {
+      file.readPage(pageId, checksum, this.bytes.subarray(start, start + PAGE_BYTES))
+    } catch (error) {
+      this.#frames.giveBack(frame)
+      throw error
+    }
+    this.#frames.holdRead(frame, pageId)
+    return frame
+  }
+
+  /** Puts frames into limbo; false when there was nothing to be done. */
+  #findRoom(missing: number): boolean {
+    if (this.#file !== undefined) {
+      return this.#eviction.evict(Math.max(missing, EVICTION_BATCH)) > 0
+    }
+    const before = this.#retired.count
+    const done = this.reclaim()
+    return !done || this.#retired.count < before
+  }
+
+  #full(pages: number): StoreFullError {
+    const { limboFrames, retiredWaiting, pins } = this.stats
+    const frames = this.#frames.count
+    return new StoreFullError(
+      `no room for ${pages} more pages in a cache of ${frames} (cacheBytes)`,
+      { pages, frames, limboFrames, retiredWaiting, pins },
+    )
+  }
+
+  // ---- versions ---------------------------------------------------------------------------------
+
+  /** Ends the working version, whose pages do not change any more, and begins the next. */
+  seal(): number {
+    const sealed = this.#working
+    this.#working = versionAfter(sealed)
+    if ((sealed & (FORGET_INTERVAL - 1)) === 0) this.#forgetWhatIsTooOld()
+    return sealed
+  }
+
+  /** Makes a sealed version the newest; earlier ones that were sealed are published with it. */
+  publish(version: number, sequence: number, directory: DirectoryReferences): void {
+    this.#publishedVersion = version
+    this.#publishedSequence = sequence
+    this.#publishedDirectory = copyDirectory(directory)
+    this.#published.publish(version, sequence, directory)
+  }
+
+  /** Keeps the published version until `unpin`. */
+  pinPublished(): SpacePin {
+    const pin = {
+      version: this.#publishedVersion,
+      sequence: this.#publishedSequence,
+      directory: copyDirectory(this.#publishedDirectory),
+    }
+    this.#ownPins.add(pin)
+    return pin
+  }
+
+  unpin(pin: SpacePin): void {
+    this.#ownPins.delete(pin)
+  }
+
+  /**
+   * Revokes threads' pins of versions that were superseded `ageMaxMs` ago or earlier; to be called now and
+   * then. Returns how many.
+   */
+  revokePinsOlderThan(ageMaxMs: number, nowMs: number): number {
+    const bound = this.#pinAges.boundOf(this.#publishedVersion, nowMs, ageMaxMs)
+    if (bound === undefined) return 0
+    const revoked = this.#pins.revokeBefore(bound, ageMaxMs)
+    this.#pinsRevoked += revoked
+    return revoked
+  }
+
+  /** Frees what no reader needs any more; to be called once a group. Bounded work: false when more is left. */
+  reclaim(): boolean {
+    if (this.#retired.count > 0) this.#lookWhoIsThere()
+    const done =
+      this.#retired.count === 0 ||
+      this.#retired.reclaim(this.#live, RECLAIM_LOOKS_MAX, this.#freePage)
+    this.#frames.pollLimbo()
+    return done
+  }
+
+  readonly #freePage = (pageId: number, birth: number, retired: number): void => {
+    this.#frames.forget(pageId)
+    this.#pageIds.release(pageId, birth, retired)
+  }
+
+  /** Slots before pins: see `reader-slots.ts`. */
+  #lookWhoIsThere(): void {
+    const live = this.#live
+    live.begin(this.#publishedVersion)
+    for (let slotIndex = this.#slots.used - 1; slotIndex >= 0; slotIndex--) {
+      const version = this.#slots.entered(slotIndex)
+      if (version !== NO_VERSION) live.add(version)
+    }
+    this.#pins.forEach((version) => live.add(version))
+    for (const { version } of this.#ownPins) live.add(version)
+    live.sort()
+  }
+
+  #forgetWhatIsTooOld(): void {
+    this.#frames.forgetBirthsBefore((this.#working - VERSIONS_SPAN / 2) | 0)
+    const revoked = this.#pins.revokeBefore((this.#working - VERSIONS_SPAN) | 0, 0)
+    this.#pinsRevoked += revoked
+  }
+
+  // ---- what is in memory, for checkpoints -------------------------------------------------------
+
+  /** Reads pages that readers asked for, as far as there is room that costs nothing. */
+  admitWanted(): void {
+    const file = this.#file
+    if (file === undefined) return
+    let left = ADMISSIONS_MAX
+    this.#wanted.take((pageId, checksum) => {
+      if (this.#table.find(pageId) !== NOT_RESIDENT) return true
+      if (!this.#hasRoomToAdmit()) return false
+      this.#admit(file, pageId, checksum)
+      left--
+      return left > 0
+    })
+  }
+
+  #hasRoomToAdmit(): boolean {
+    const reserve = Math.min(RESERVE, this.#frames.count >>> 1)
+    if (this.#frames.freeCount > reserve) return true
+    this.#eviction.evictClean(EVICTION_BATCH)
+    this.#frames.pollLimbo()
+    return this.#frames.freeCount > reserve
+  }
+
+  #admit(file: PageStore, pageId: number, checksum: number): void {
+    try {
+      this.#fill(file, pageId, checksum)
+      this.#admissions++
+    } catch (error) {
+      // A request is a hint, perhaps of a page that is gone by now. If it is damaged, who needs it finds out.
+      if (!(error instanceof StoreCorruptError)) throw error
+    }
+  }
+
+  /** -1 when the page is not in memory. */
+  residentFrame(pageId: number): number {
+    return this.#table.find(pageId)
+  }
+
+  isDirty(frame: number): boolean {
+    return this.#frames.isDirty(frame)
+  }
+
+  /** Writes a page whose references are all written; nothing is synced. Returns its checksum. */
+  writeBack(frame: number): number {
+    return this.#writeBack.write(frame)
+  }
+
+  /** Completes references in memory, and in that directory, to pages written since the last sweep. */
+  sweepReferences(directory?: DirectoryReferences): void {
+    this.#writeBack.sweep((frame) => !this.isWritable(frame))
+    if (directory !== undefined) this.#writeBack.sweepDirectory(directory)
+  }
+
+  /** A durable checkpoint of that version: earlier births make no difference any more. */
+  checkpointed(version: number): void {
+    this.#lookWhoIsThere()
+    const oldest = this.#live.oldest
+    const bound = ((version - oldest) | 0) < 0 ? version : oldest
+    this.#frames.forgetAbsentBirthsBefore(versionAfter(bound))
+  }
+
+  get stats(): SpaceStats {
+    let pins = 0
+    this.#pins.forEach(() => pins++)
+    this.#lookWhoIsThere()
+    return {
+      frames: this.#frames.count,
+      freeFrames: this.#frames.freeCount,
+      limboFrames: this.#frames.limbo.size,
+      dirtyPages: this.#frames.dirtyCount,
+      misses: this.#misses,
+      admissions: this.#admissions,
+      evictions: this.#eviction.counts.evictions,
+      spills: this.#eviction.counts.spills,
+      retiredWaiting: this.#retired.count,
+      pins,
+      pinsRevoked: this.#pinsRevoked,
+      publishedVersion: this.#publishedVersion,
+      oldestVersion: this.#live.oldest,
+    }
+  }
+}
