@@ -167,7 +167,7 @@ export class MainFile {
     this.metaDurable()
   }
 
-  /** Idempotent. After a clean close the file is no longer than its pages. */
+  /** Idempotent. */
   close(): void {
     this.#file.close()
   }
