@@ -19,7 +19,7 @@
  * A failed write or sync throws; nothing may be tried again, the caller poisons. Pages that were called
  * written may then be lost, so the memory's state must not be used for another checkpoint.
  */
-import { NO_PAGE, NOT_WRITTEN, PAGE_CHECKSUM_WORD, PAGE_WORDS } from '../page/page.ts'
+import { NO_PAGE, NOT_WRITTEN, PAGE_BYTES, PAGE_CHECKSUM_WORD, PAGE_WORDS } from '../page/page.ts'
 import { extentsBelow, type FreeExtents, FreeListWriter, freeListPages } from './free-list.ts'
 import type { MainFile } from './main-file.ts'
 import { NO_REFERENCE, type PageReference } from './meta.ts'
@@ -38,6 +38,8 @@ export interface CheckpointSpace extends RetiredPages {
    * @returns its checksum
    */
   writeBack(frame: number): number
+  /** A checkpoint of that version is durable. */
+  checkpointed(version: number): void
 }
 
 /** Where a page refers to others; see `../tree/references.ts`. */
@@ -135,6 +137,7 @@ export class Checkpoint {
     this.#assertState('sync-meta')
     this.#main.metaDurable()
     this.#main.pageIds.checkpointDurable()
+    this.#space.checkpointed(this.#target.version)
     this.#state = 'done'
     return this.#state
   }
@@ -222,18 +225,23 @@ export class Checkpoint {
     })
   }
 
-  /** Of a directory page: known from writing it, from the pin, or from the page itself. */
+  /** Of a directory page: known from writing it, from the pin, from memory, or from the file. */
   #reference(pageId: number, index: number): PageReference {
     if (pageId === NO_PAGE) return NO_REFERENCE
-    const known =
-      this.#directoryChecksums.get(pageId) ||
-      (this.#target.directory.checksums[index] ?? NOT_WRITTEN)
+    const { checksums } = this.#target.directory
+    const known = this.#directoryChecksums.get(pageId) ?? checksums[index] ?? NOT_WRITTEN
     if (known !== NOT_WRITTEN) return { pageId, checksum: known }
     const frame = this.#space.residentFrame(pageId)
+    if (frame < 0) return { pageId, checksum: this.#checksumInFile(pageId) }
     const word = frame * PAGE_WORDS + PAGE_CHECKSUM_WORD
-    const checksum = frame < 0 ? NOT_WRITTEN : (this.#space.words[word] ?? NOT_WRITTEN)
-    if (checksum === NOT_WRITTEN) throw new Error(`directory page ${pageId} has not been written`)
-    return { pageId, checksum }
+    return { pageId, checksum: this.#space.words[word] ?? NOT_WRITTEN }
+  }
+
+  /** The page was written and then gave way in memory, before anyone noted its checksum. */
+  #checksumInFile(pageId: number): number {
+    const page = Buffer.alloc(PAGE_BYTES)
+    this.#main.pages.readPage(pageId, NOT_WRITTEN, page)
+    return page.readUInt32LE(PAGE_CHECKSUM_WORD * 4)
   }
 
   #assertState(expected: CheckpointState): void {

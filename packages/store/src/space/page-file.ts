@@ -113,6 +113,7 @@ export class PageFile {
    * lost that were called written: the caller gives up the file.
    */
   gather(write: () => void): void {
+    if (this.#gathering) throw new Error('gather does not nest')
     this.#gathering = true
     try {
       write()
