@@ -54,7 +54,9 @@ export class Eviction {
 
   /** Evicts up to `wanted` clean pages that were not used since the hand came by; returns how many. */
   evictClean(wanted: number): number {
-    return this.#round(wanted, false)
+    const evicted = this.#round(wanted, false)
+    if (evicted === 0 && this.#frames.unsweptCount > 0) this.#sweep()
+    return evicted
   }
 
   /** Evicts up to `wanted` pages, writes dirty ones where that is needed; returns how many. */
@@ -62,7 +64,10 @@ export class Eviction {
     let evicted = 0
     for (let round = 0; round < ROUNDS_MAX && evicted < wanted; round++) {
       evicted += this.#round(wanted - evicted, true)
-      if (evicted < wanted) evicted += this.#spillCold()
+      if (evicted >= wanted) break
+      evicted += this.#spillCold()
+      // Those that a checkpoint has written.
+      this.#sweep()
     }
     this.#cold = []
     return evicted
@@ -110,10 +115,8 @@ export class Eviction {
     for (let pass = 0; pass < PASSES_MAX && left.length > 0; pass++) {
       const stuck: number[] = []
       for (const frame of left) {
-        if (this.#writeBack.completeReferences(frame)) {
-          this.#writeBack.write(frame)
-          written.push(frame)
-        } else stuck.push(frame)
+        if (this.#writeBack.tryWrite(frame)) written.push(frame)
+        else stuck.push(frame)
       }
       if (stuck.length === left.length) return
       left = stuck

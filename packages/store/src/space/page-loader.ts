@@ -13,6 +13,6 @@ export interface PageStore extends PageLoader {
 
 /** What the sequencer needs of the free page ids; `PageIds` is it. */
 export interface PageIdSource {
-  take(): number
+  take(birthVersion: number): number
   release(pageId: number, birthVersion: number, retiredVersion: number): void
 }

@@ -10,7 +10,7 @@
  */
 import { isInLife, NO_VERSION, versionDistance } from './versions.ts'
 
-type FreePage = (pageId: number, birth: number, retired: number) => void
+export type VisitRetired = (pageId: number, birth: number, retired: number) => void
 
 const FIELDS = 3
 
@@ -32,7 +32,13 @@ class PageQueue {
     this.#fields.push(pageId, birth, retired)
   }
 
-  shift(visit: FreePage): void {
+  forEach(visit: VisitRetired): void {
+    for (let first = this.#first; first < this.#fields.length; first += FIELDS) {
+      visit(this.#fields[first]!, this.#fields[first + 1]!, this.#fields[first + 2]!)
+    }
+  }
+
+  shift(visit: VisitRetired): void {
     const fields = this.#fields
     const first = this.#first
     this.#first += FIELDS
@@ -119,14 +125,20 @@ export class RetiredPages {
     this.#count++
   }
 
+  forEach(visit: VisitRetired): void {
+    this.#retired.forEach(visit)
+    for (const queue of this.#released) queue.forEach(visit)
+    for (const queue of this.#held.values()) queue.forEach(visit)
+  }
+
   /** Frees what nobody needs; looks at `looksMax` pages at the most. False when there is more to look at. */
-  reclaim(live: LiveVersions, looksMax: number, free: FreePage): boolean {
+  reclaim(live: LiveVersions, looksMax: number, free: VisitRetired): boolean {
     for (const [version, queue] of this.#held) {
       if (live.has(version)) continue
       this.#held.delete(version)
       this.#released.push(queue)
     }
-    const look: FreePage = (pageId, birth, retired) => {
+    const look: VisitRetired = (pageId, birth, retired) => {
       const holder = live.firstFrom(birth)
       if (holder !== NO_VERSION && isInLife(holder, birth, retired, live.newest)) {
         this.#hold(holder, pageId, birth, retired)
@@ -139,7 +151,7 @@ export class RetiredPages {
     return this.#lookAtRetired(left, live.newest, look)
   }
 
-  #lookAtReleased(looksMax: number, look: FreePage): number {
+  #lookAtReleased(looksMax: number, look: VisitRetired): number {
     let left = looksMax
     while (left > 0) {
       const queue = this.#released.at(-1)
@@ -150,7 +162,7 @@ export class RetiredPages {
     return left
   }
 
-  #lookAtRetired(looksMax: number, newest: number, look: FreePage): boolean {
+  #lookAtRetired(looksMax: number, newest: number, look: VisitRetired): boolean {
     const queue = this.#retired
     for (let left = looksMax; left > 0; left--) {
       if (queue.length === 0 || versionDistance(queue.firstRetired, newest) > 0) {

@@ -34,7 +34,7 @@ import { Pins } from './pins.ts'
 import { copyDirectory, type DirectoryReferences, emptyDirectory, Published } from './published.ts'
 import { ReaderSlots } from './reader-slots.ts'
 import { Region } from './region.ts'
-import { LiveVersions, RetiredPages } from './retired-pages.ts'
+import { LiveVersions, RetiredPages, type VisitRetired } from './retired-pages.ts'
 import { NO_VERSION, VERSIONS_SPAN, versionAfter } from './versions.ts'
 import { Wanted } from './wanted.ts'
 import { type ForEachReference, WriteBack } from './write-back.ts'
@@ -76,7 +76,8 @@ export interface SpaceStats {
 /** Looked at for each retired page of a call; keeps the call short after a snapshot that held many. */
 const RECLAIM_LOOKS_MAX = 4096
 const PAUSES_MAX = 1000
-const EVICTION_BATCH = 32
+const EVICTION_BATCH_MAX = 32
+const EVICTION_BATCH_SHARE = 8
 const ADMISSIONS_MAX = 64
 /** Kept free for the next operation when pages are admitted. */
 const RESERVE = 64
@@ -102,6 +103,7 @@ export class SharedSpace implements PageSpace {
   readonly #retired = new RetiredPages()
   readonly #live: LiveVersions
   readonly #wanted: Wanted
+  readonly #evictionBatch: number
   #working: number
   #publishedVersion: number
   #publishedSequence = 0
@@ -135,6 +137,8 @@ export class SharedSpace implements PageSpace {
       (write) => file?.gather(write),
       () => this.sweepReferences(),
     )
+    const share = Math.ceil(layout.sharedFrames / EVICTION_BATCH_SHARE)
+    this.#evictionBatch = Math.min(EVICTION_BATCH_MAX, share)
     this.#published = new Published(memory, layout)
     this.#slots = new ReaderSlots(memory, layout)
     this.#pins = new Pins(memory, control, layout)
@@ -205,7 +209,7 @@ export class SharedSpace implements PageSpace {
 
   #takePageId(frame: number): number {
     try {
-      const pageId = this.#pageIds.take()
+      const pageId = this.#pageIds.take(this.#working)
       // A reader may have asked for the page that stood here before.
       this.#frames.forget(pageId)
       return pageId
@@ -240,7 +244,7 @@ export class SharedSpace implements PageSpace {
   /** Puts frames into limbo; false when there was nothing to be done. */
   #findRoom(missing: number): boolean {
     if (this.#file !== undefined) {
-      return this.#eviction.evict(Math.max(missing, EVICTION_BATCH)) > 0
+      return this.#eviction.evict(Math.max(missing, this.#evictionBatch)) > 0
     }
     const before = this.#retired.count
     const done = this.reclaim()
@@ -271,7 +275,9 @@ export class SharedSpace implements PageSpace {
     this.#publishedVersion = version
     this.#publishedSequence = sequence
     this.#publishedDirectory = copyDirectory(directory)
-    this.#published.publish(version, sequence, directory)
+    // Pages may have been written, and evicted, since it was sealed.
+    this.#writeBack.sweepDirectory(this.#publishedDirectory)
+    this.#published.publish(version, sequence, this.#publishedDirectory)
   }
 
   /** Keeps the published version until `unpin`. */
@@ -354,7 +360,7 @@ export class SharedSpace implements PageSpace {
   #hasRoomToAdmit(): boolean {
     const reserve = Math.min(RESERVE, this.#frames.count >>> 1)
     if (this.#frames.freeCount > reserve) return true
-    this.#eviction.evictClean(EVICTION_BATCH)
+    this.#eviction.evictClean(this.#evictionBatch)
     this.#frames.pollLimbo()
     return this.#frames.freeCount > reserve
   }
@@ -383,10 +389,17 @@ export class SharedSpace implements PageSpace {
     return this.#writeBack.write(frame)
   }
 
-  /** Completes references in memory, and in that directory, to pages written since the last sweep. */
-  sweepReferences(directory?: DirectoryReferences): void {
+  /** Completes references to pages written since the last sweep: in memory, and in the pins' directories. */
+  sweepReferences(): void {
+    if (this.#frames.unsweptCount === 0) return
     this.#writeBack.sweep((frame) => !this.isWritable(frame))
-    if (directory !== undefined) this.#writeBack.sweepDirectory(directory)
+    this.#writeBack.sweepDirectory(this.#publishedDirectory)
+    for (const { directory } of this.#ownPins) this.#writeBack.sweepDirectory(directory)
+  }
+
+  /** Pages that are gone from the newest state, and not released because somebody may need them. */
+  forEachRetired(visit: VisitRetired): void {
+    this.#retired.forEach(visit)
   }
 
   /** A durable checkpoint of that version: earlier births make no difference any more. */

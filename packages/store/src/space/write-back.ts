@@ -61,7 +61,7 @@ export class WriteBack {
   }
 
   /** Completes the references that can be; true when the page may be written (B1). */
-  completeReferences(frame: number): boolean {
+  #completeReferences(frame: number): boolean {
     this.#unwritten = 0
     const { bytes, words } = this.#region
     this.#forEachReference(bytes, words, frame, this.#complete)
@@ -91,27 +91,33 @@ export class WriteBack {
     return this.#region.words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD]!
   }
 
-  /** Writes a dirty page to its place; nothing is synced. Returns its checksum. */
+  /**
+   * Writes a dirty page to its place; nothing is synced. Returns its checksum.
+   * @throws Error when it refers to pages that have not been written
+   */
   write(frame: number): number {
-    if (!this.#frames.isDirty(frame)) return this.#checksumIn(frame)
-    const pageId = this.#frames.pageIds[frame]!
-    if (!this.completeReferences(frame)) {
+    if (this.#frames.isDirty(frame) && !this.tryWrite(frame)) {
+      const pageId = this.#frames.pageIds[frame]
       throw new Error(`page ${pageId} refers to pages that have not been written`)
     }
+    return this.#checksumIn(frame)
+  }
+
+  /** False, and nothing done, when the dirty page refers to pages that have not been written. */
+  tryWrite(frame: number): boolean {
+    if (!this.#completeReferences(frame)) return false
     const { bytes, words } = this.#region
     const start = frame * PAGE_BYTES
     this.#image.set(bytes.subarray(start, start + PAGE_BYTES))
-    const checksum = sealPage(this.#image)
-    words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD] = checksum
-    this.#store.writePage(pageId, this.#image)
+    words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD] = sealPage(this.#image)
+    this.#store.writePage(this.#frames.pageIds[frame]!, this.#image)
     this.#frames.written(frame)
-    return checksum
+    return true
   }
 
   /** @param isFinal whether the page in that frame will not change any more */
   sweep(isFinal: (frame: number) => boolean): void {
     const frames = this.#frames
-    if (frames.unsweptCount === 0) return
     for (let frame = 0; frame < frames.count; frame++) {
       if (!frames.mayLackReferences(frame)) continue
       if (this.#sweepOne(frame) && isFinal(frame)) frames.referencesAreWritten(frame)
@@ -119,7 +125,7 @@ export class WriteBack {
     frames.swept()
   }
 
-  /** Like `completeReferences`, without the file: true when none is left. */
+  /** Like `#completeReferences`, without the file: true when none is left. */
   #sweepOne(frame: number): boolean {
     this.#unwritten = 0
     const { bytes, words } = this.#region
@@ -136,13 +142,14 @@ export class WriteBack {
     else this.#unwritten++
   }
 
-  /** The same for the directory, which stands in no page. */
+  /** The same for a directory, whose references stand in no page. */
   sweepDirectory({ pages, checksums }: DirectoryReferences): void {
     for (let index = 0; index < pages.length; index++) {
       const pageId = pages[index]!
       if (pageId === NO_PAGE || checksums[index] !== NOT_WRITTEN) continue
       const frame = this.#table.find(pageId)
-      if (frame >= 0 && !this.#frames.isDirty(frame)) checksums[index] = this.#checksumIn(frame)
+      if (frame < 0) checksums[index] = this.#checksumOf(pageId)
+      else if (!this.#frames.isDirty(frame)) checksums[index] = this.#checksumIn(frame)
     }
   }
 }

@@ -55,7 +55,7 @@ export class PlainPageIds implements PageIdSource {
     this.#next = first
   }
 
-  take(): number {
+  take(_birthVersion: number): number {
     this.#free.sort((a, b) => b - a)
     const pageId = this.#free.pop() ?? this.#next++
     this.taken.add(pageId)
