@@ -7,10 +7,13 @@ import { createRequire } from 'node:module'
 /** The caller says what it uses of a peer: nobody needs their types to build. */
 export const requirePeer = createRequire(new URL('../peers/package.json', import.meta.url))
 
-/** Whether it is installed, and its native part is built. */
-export function isPeerInstalled(name: string): boolean {
+/**
+ * Whether a peer is installed, and its native part was built for this Node.
+ * @param use loads it, and does something with it where only that loads the native part
+ */
+export function isUsable(use: () => unknown): boolean {
   try {
-    requirePeer(name)
+    use()
     return true
   } catch {
     // Whatever the reason: it is left out.
@@ -57,14 +60,12 @@ export function loadSqlite(): Sqlite {
   return requirePeer('better-sqlite3')
 }
 
-/** Whether both are installed and their native parts are built. */
+/** Whether all are installed, and their native parts are built. */
 export function peersInstalled(): boolean {
-  try {
+  return isUsable(() => {
     loadLmdb()
+    requirePeer('classic-level')
     const Sqlite = loadSqlite()
     new Sqlite(':memory:').close()
-    return true
-  } catch {
-    return false
-  }
+  })
 }

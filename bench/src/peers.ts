@@ -7,7 +7,9 @@ import { runProgram } from './program.ts'
 
 const args = process.argv.slice(2)
 if (!peersInstalled()) {
-  throw new Error('the peers are not installed: run `pnpm bench:peers` at the root')
+  throw new Error(
+    'the peers are not installed, or for another Node: remove bench/peers/node_modules, then run `pnpm bench:peers` at the root',
+  )
 }
 const benchmarks = [...documentBenchmarks(await installedCandidates()), ...logPeerBenchmarks]
 await runProgram('pnpm bench:peers', benchmarks, args, (text) => console.log(text))

@@ -53,7 +53,7 @@ export interface WriteJob extends Common {
 }
 
 /** A thread's own among the documents that were loaded. */
-export interface OwnShare extends Common {
+interface OwnShare extends Common {
   readonly ids: SharedIds
   /** By ordinal; `to` is not included. */
   readonly from: number

@@ -1,6 +1,6 @@
 /** classic-level as a document store: documents and index entries are keys of one database. */
 import { join } from 'node:path'
-import { isPeerInstalled, requirePeer } from '../peer-modules.ts'
+import { isUsable, requirePeer } from '../peer-modules.ts'
 import { type Fields, type StoredDocument, storedDocument } from './document.ts'
 import {
   type AwaitedWrites,
@@ -154,7 +154,7 @@ export const level: Candidate = {
   acknowledged: 'synced',
   oneThreadOnly: 'one thread of one process may have it open',
   async load() {
-    return await Promise.resolve(isPeerInstalled('classic-level'))
+    return await Promise.resolve(isUsable(() => requirePeer('classic-level')))
   },
   async open(folder, setup) {
     const target: LevelTarget = { kind: 'level', path: join(folder, 'level'), setup }

@@ -1,6 +1,6 @@
 /** lmdb-js as a document store: one database of documents, and one of ids by age. */
 import { join } from 'node:path'
-import { isPeerInstalled, requirePeer } from '../peer-modules.ts'
+import { isUsable, requirePeer } from '../peer-modules.ts'
 import { type Fields, type StoredDocument, storedDocument } from './document.ts'
 import {
   type AwaitedWrites,
@@ -26,6 +26,7 @@ interface EnvironmentOptions {
 interface Database<Value> {
   get(key: number): Value | undefined
   put(key: number, value: Value, version?: number): Promise<boolean>
+  putSync(key: number, value: Value, version?: number): boolean
   remove(key: number, value?: Value): Promise<boolean>
   getEntry(key: number): { readonly value: Value; readonly version: number } | undefined
   ifVersion(key: number, version: number, action: () => void): Promise<boolean>
@@ -65,7 +66,6 @@ class LmdbClient implements StoreClient {
     this.#documents = openDocuments(this.#environment, target.indexed)
     this.#ages = target.indexed ? openAges(this.#environment) : undefined
     this.#nextId = firstIdOf(threadIndex)
-    const documents = this.#documents
     this.awaited = {
       insert: async (fields) => await this.#insert(fields),
       update: async (id, age) =>
@@ -73,7 +73,7 @@ class LmdbClient implements StoreClient {
       delete: async (id) => await this.#ifUnchanged(id, (entry) => this.#remove(id, entry)),
     }
     this.blocking = {
-      insert: (fields) => documents.transactionSync(() => this.#put(fields)),
+      insert: (fields) => this.#insertSync(fields),
       update: (id, age) => this.#transactSync(id, (entry) => this.#change(id, entry, age)),
       delete: (id) => this.#transactSync(id, (entry) => this.#remove(id, entry)),
     }
@@ -90,6 +90,13 @@ class LmdbClient implements StoreClient {
     await this.#documents.batch(() => {
       id = this.#put(fields)
     })
+    return id
+  }
+
+  #insertSync(fields: Fields): number {
+    if (this.#ages !== undefined) return this.#documents.transactionSync(() => this.#put(fields))
+    const id = this.#nextId++
+    this.#documents.putSync(id, storedDocument(id, fields), FIRST_VERSION)
     return id
   }
 
@@ -177,7 +184,7 @@ export function lmdb(name: string, acknowledged: Candidate['acknowledged']): Can
     acknowledged,
     oneThreadOnly: undefined,
     async load() {
-      return await Promise.resolve(isPeerInstalled('lmdb'))
+      return await Promise.resolve(isUsable(() => requirePeer('lmdb')))
     },
     async open(folder: string, { indexed }: Setup) {
       const target: LmdbTarget = {

@@ -75,7 +75,7 @@ export function openLarge(candidates: readonly Candidate[]): Benchmark {
 }
 
 /** Less than the documents take, so that the cache is full. */
-const CACHE_SHARE = 0.25
+const CACHE_SHARE = 0.125
 
 export function memory(candidates: readonly Candidate[]): Benchmark {
   const entrants = candidates.filter(({ acknowledged }) => acknowledged === 'synced')

@@ -44,7 +44,7 @@ interface Database {
 }
 
 interface Module {
-  readonly defineCollection: (definition: object) => unknown
+  readonly defineCollection: () => (definition: object) => unknown
   open(path: string, options: object): Promise<Database>
   attach(handle: unknown, options: object): Database | Promise<Database>
 }
@@ -58,9 +58,8 @@ async function importRingbolt(): Promise<Module> {
 }
 
 function definitionOf({ defineCollection }: Module, indexed: boolean): unknown {
-  return defineCollection({
+  return defineCollection()({
     name: 'documents',
-    version: 1,
     ...(indexed ? { indexes: { age: { on: 'age' } } } : {}),
   })
 }

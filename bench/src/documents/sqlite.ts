@@ -1,6 +1,6 @@
 /** SQLite as a document store: JSON text, and the age in a column of its own. */
 import { join } from 'node:path'
-import { isPeerInstalled, requirePeer } from '../peer-modules.ts'
+import { isUsable, requirePeer } from '../peer-modules.ts'
 import { type Fields, type StoredDocument, storedDocument } from './document.ts'
 import {
   type BlockingWrites,
@@ -41,14 +41,6 @@ function databaseClass(driver: Driver): DatabaseClass {
   if (driver === 'better-sqlite3') return requirePeer(driver)
   const { DatabaseSync }: { readonly DatabaseSync: DatabaseClass } = requirePeer(driver)
   return DatabaseSync
-}
-
-/** Only a database shows that the native part is there. */
-function isInstalled(driver: Driver): boolean {
-  if (!isPeerInstalled(driver)) return false
-  const Database = databaseClass(driver)
-  new Database(':memory:').close()
-  return true
 }
 
 const MMAP_BYTES = 2 ** 30
@@ -157,7 +149,8 @@ export function sqlite(driver: Driver): Candidate {
     acknowledged: 'synced',
     oneThreadOnly: undefined,
     async load() {
-      return await Promise.resolve(isInstalled(driver))
+      // The native part is loaded with the first database.
+      return await Promise.resolve(isUsable(() => new (databaseClass(driver))(':memory:').close()))
     },
     async open(folder, setup) {
       const target: SqliteTarget = {
