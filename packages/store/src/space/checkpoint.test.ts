@@ -1,3 +1,4 @@
+import { isRingboltError } from '@ringbolt/ring'
 import { FaultStore, MemoryStore } from '@ringbolt/wal'
 import { Random, SimulatedDisk, type SyncLoss } from '@ringbolt/wal/simulation'
 import { describe, expect, test } from 'vitest'
@@ -479,7 +480,7 @@ function runSeed(seed: number): number {
       disk.crash(random.pick(['power', 'kill']))
     } catch (error) {
       const expected = ['RINGBOLT_SIMULATED_CRASH', 'RINGBOLT_IO']
-      if (!expected.includes((error as { code?: string }).code ?? '')) throw error
+      if (!isRingboltError(error) || !expected.includes(error.code)) throw error
       if (random.chance(0.3)) disk.crash('power')
     }
     checkpoints += process.checkpoints
