@@ -5,7 +5,7 @@ import { isPlainObject } from './values.ts'
 /** @returns it; Infinity stands for no limit */
 export function checkCount(what: string, value: unknown): number {
   if (value === Infinity) return Infinity
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   const actual = typeof value === 'number' ? String(value) : describe(value)
   throw new ValidationError(`${what} must be a whole number from 0; this is ${actual}`)
 }

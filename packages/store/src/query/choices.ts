@@ -3,7 +3,7 @@
  */
 import type { IndexValue } from '../document/keys.ts'
 import type { Bound, Narrowing } from './filter.ts'
-import { compareValues, compareWithin, distinctValues, rankOf } from './values.ts'
+import { compareValues, distinctValues, orderWithin, rankOf } from './values.ts'
 
 export type Choice =
   /** Rising, each once; none: nothing can match. */
@@ -39,17 +39,17 @@ function anchor(range: Range): IndexValue {
 }
 
 function meets(value: IndexValue, choice: Choice): boolean {
-  if (choice.kind === 'points') return choice.values.some((v) => compareValues(v, value) === 0)
-  const rank = rankOf(anchor(choice))
-  if (rankOf(value) !== rank) return false
+  if (choice.kind === 'points') return choice.values.some((one) => orderWithin(one, value) === 0)
   const { above, below } = choice
-  if (above !== undefined) {
-    const order = compareWithin(rank, value, above.value)
-    if (order < 0 || (order === 0 && !above.inclusive)) return false
-  }
-  if (below === undefined) return true
-  const order = compareWithin(rank, value, below.value)
-  return order < 0 || (order === 0 && below.inclusive)
+  return isBeyond(value, above, 1) && isBeyond(value, below, -1)
+}
+
+/** @param side 1: above the bound; -1: below it */
+function isBeyond(value: IndexValue, bound: Bound | undefined, side: 1 | -1): boolean {
+  if (bound === undefined) return true
+  const order = orderWithin(value, bound.value)
+  if (order === undefined) return false
+  return order === 0 ? bound.inclusive : order * side > 0
 }
 
 /** @param side 1 for bounds from above which the greater is tighter, -1 for the others */

@@ -2,15 +2,14 @@
  * Filters, read once at the call: everything that is wrong with one is said then, in plain words. What comes out is a
  * predicate and the conditions that an index can narrow by.
  *
- * The matcher is `sift`: paths, arrays and logic are its own. It is given functions for values, so that values compare
- * as index keys do, and only the operators below: its $where is not among them, and nothing in a filter is
- * ever called or evaluated.
+ * Nothing in a filter is ever called or evaluated.
  */
-import sift from 'sift'
 import { ValidationError } from '../document/errors.ts'
 import { type IndexValue, isIndexValue } from '../document/keys.ts'
 import { describe } from './checks.ts'
-import { compareWithin, isPlainObject, rankOf, sameValue } from './values.ts'
+import { atPath, createPredicate, type Predicate, type SiftQuery } from './matcher.ts'
+import { comparisonTest, equalTest, oneOfTest, patternTest, type Test } from './value-tests.ts'
+import { isPlainObject } from './values.ts'
 
 /** Filters nested deeper, values in them included, are refused. */
 export const FILTER_DEPTH_MAX = 64
@@ -30,8 +29,6 @@ export type Narrowing = {
   | { readonly kind: 'range'; readonly above?: Bound; readonly below?: Bound }
 )
 
-export type Predicate = (document: unknown) => boolean
-
 export interface ParsedFilter {
   readonly matches: Predicate
   /** All of these hold for whatever matches. */
@@ -40,24 +37,11 @@ export interface ParsedFilter {
   readonly narrowed: boolean
 }
 
-type Test = (value: unknown) => boolean
-type SiftQuery = Readonly<Record<string, unknown>>
-
 /** What was read of a filter or a part of it. */
 interface Part {
   readonly query: SiftQuery
   readonly narrowings: readonly Narrowing[]
   readonly narrowed: boolean
-}
-
-const operations = {
-  $and: sift.$and,
-  $or: sift.$or,
-  $nor: sift.$nor,
-  $eq: sift.$eq,
-  $exists: sift.$exists,
-  $size: sift.$size,
-  $elemMatch: sift.$elemMatch,
 }
 
 const FIELD_OPERATORS =
@@ -68,7 +52,7 @@ const GROUP_OPERATORS = '$and $or $nor'
 export function parseFilter(filter: unknown): ParsedFilter {
   const part = parseGroup(filter, 'a filter', 0)
   return {
-    matches: sift.createQueryTester(part.query, { operations }),
+    matches: createPredicate(part.query),
     narrowings: part.narrowings,
     narrowed: part.narrowed,
   }
@@ -121,12 +105,6 @@ function opaque(query: SiftQuery): Part {
 
 function negated(part: Part): Part {
   return opaque({ $nor: [part.query] })
-}
-
-/** @param path undefined for an element of an array itself, as in { tags: { $elemMatch: { $gt: 3 } } } */
-function atPath(path: string | undefined, condition: SiftQuery): SiftQuery {
-  // fromEntries makes an own field of `__proto__` too.
-  return path === undefined ? condition : Object.fromEntries([[path, condition]])
 }
 
 function parseField(path: string, condition: unknown, depth: number): Part {
@@ -196,7 +174,7 @@ function parseOperator(
       if ('$regex' in siblings) return allOf([])
       throw new ValidationError(`${place(path)} has $options without $regex`, facts(path))
     case '$size':
-      if (!Number.isSafeInteger(value) || (value as number) < 0) {
+      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
         throw wrongOperand(path, operator, 'a count from 0', value)
       }
       return opaque(atPath(path, { $size: value }))
@@ -225,14 +203,6 @@ function narrowing(query: SiftQuery, one: Narrowing): Part {
   return { query, narrowings: [one], narrowed: one.exact }
 }
 
-/** Functions come from prototypes only; they are as good as missing. */
-function equalTest(value: unknown): Test {
-  if (value === null) {
-    return (other) => other === null || other === undefined || typeof other === 'function'
-  }
-  return typeof value === 'object' ? (other) => sameValue(other, value) : (other) => other === value
-}
-
 function comparisonPart(
   path: string | undefined,
   operator: '$gt' | '$gte' | '$lt' | '$lte',
@@ -253,20 +223,6 @@ function comparisonPart(
     : narrowing(query, { kind: 'range', path, exact: true, below: bound })
 }
 
-function comparisonTest(operator: '$gt' | '$gte' | '$lt' | '$lte', value: IndexValue): Test {
-  const rank = rankOf(value)
-  switch (operator) {
-    case '$gt':
-      return (other) => rankOf(other) === rank && compareWithin(rank, other, value) > 0
-    case '$gte':
-      return (other) => rankOf(other) === rank && compareWithin(rank, other, value) >= 0
-    case '$lt':
-      return (other) => rankOf(other) === rank && compareWithin(rank, other, value) < 0
-    case '$lte':
-      return (other) => rankOf(other) === rank && compareWithin(rank, other, value) <= 0
-  }
-}
-
 function oneOfPart(
   path: string | undefined,
   operator: string,
@@ -281,14 +237,6 @@ function oneOfPart(
     : opaque(query)
 }
 
-function oneOfTest(values: readonly unknown[]): Test {
-  const simple = new Set(values.filter((value) => typeof value !== 'object'))
-  const others = values
-    .filter((value) => typeof value === 'object')
-    .map((value) => (value instanceof RegExp ? patternTest(value) : equalTest(value)))
-  return (other) => simple.has(other) || others.some((test) => test(other))
-}
-
 /** Every value is found at the path, each perhaps in another element. */
 function allPart(path: string | undefined, values: unknown, depth: number): Part {
   if (!Array.isArray(values)) throw wrongOperand(path, '$all', 'an array', values)
@@ -300,23 +248,19 @@ function patternPart(path: string | undefined, pattern: RegExp): Part {
   return opaque(testPart(path, patternTest(pattern)))
 }
 
-function patternTest(given: RegExp): Test {
-  // A copy without g and y: these would remember where the last match ended.
-  const pattern = new RegExp(given.source, given.flags.replace(/[gy]/g, ''))
-  return (other) => typeof other === 'string' && pattern.test(other)
-}
-
 function compilePattern(path: string | undefined, value: unknown, flags: unknown): RegExp {
   if (flags !== undefined && typeof flags !== 'string') {
     throw wrongOperand(path, '$options', 'a string of flags', flags)
   }
-  if (value instanceof RegExp) return flags === undefined ? value : new RegExp(value.source, flags)
-  if (typeof value !== 'string') throw wrongOperand(path, '$regex', 'a string or RegExp', value)
+  if (value instanceof RegExp && flags === undefined) return value
+  if (typeof value !== 'string' && !(value instanceof RegExp)) {
+    throw wrongOperand(path, '$regex', 'a string or RegExp', value)
+  }
   try {
     return new RegExp(value, flags)
   } catch (cause) {
     throw new ValidationError(
-      `${place(path)} has a $regex that is no regular expression: ${(cause as Error).message}`,
+      `${place(path)} has a $regex that is no regular expression: ${cause instanceof Error ? cause.message : String(cause)}`,
       facts(path),
       cause,
     )

@@ -1,6 +1,6 @@
 /** Plans that go by id, through the primary tree. */
 import { ValidationError } from '../document/errors.ts'
-import { encodeId, type Id } from '../document/ids.ts'
+import { encodeId } from '../document/ids.ts'
 import type { IndexValue } from '../document/keys.ts'
 import { StoreTooLargeError } from '../errors.ts'
 import { type Choice, choiceOf, intersection } from './choices.ts'
@@ -47,8 +47,9 @@ function pointParts(values: readonly IndexValue[], exact: boolean): Part[] {
 }
 
 function idKeyIfAny(value: IndexValue): Uint8Array | undefined {
+  if (typeof value !== 'number' && typeof value !== 'string') return undefined
   try {
-    return encodeId(value as Id)
+    return encodeId(value)
   } catch (error) {
     if (error instanceof ValidationError || error instanceof StoreTooLargeError) return undefined
     throw error

@@ -1,4 +1,5 @@
 /** The plan that one index gives for a filter and a sort, or why it gives none. */
+import type { ReadView } from '../client/engine.ts'
 import { type Choice, choiceOf, intersection, narrowest } from './choices.ts'
 import type { Narrowing } from './filter.ts'
 import { type Candidate, type Part, type Question, RankClass } from './plan.ts'
@@ -40,6 +41,9 @@ export function planIndex<T>(question: Question<T>, index: IndexInfo): Candidate
   if (parts === undefined) return 'a value to compare with is longer than a key can be'
   const single = index.unique && prefix.equalCount === index.fields.length
   const order = orderOf(question, index, prefix)
+  // The index gives an order only when there are no unplaced documents.
+  const ordered = sort.length > 0 && order !== undefined
+  if (!ordered && canHaveUnplaced(index)) parts.push({ range: UNPLACED_RANGE, exact: false })
   if (!narrowed && order === undefined) {
     return `no condition on '${index.fields[0]}' narrows it, and its order is not the one asked for`
   }
@@ -97,13 +101,13 @@ function reasonForAbsence<T>(
   return `documents without a value in '${index.fields[open]}' have no entry and might match`
 }
 
-/** Every document has its own place in the index. */
+/** Every document has an entry; of an index that is not `each` none has more than one. */
 function isComplete<T>({ view, primaryTree }: CollectionReader<T>, index: IndexInfo): boolean {
-  return view.count(index.tree) === view.count(primaryTree) && !hasUnplaced(view, index)
+  return view.count(index.tree) === view.count(primaryTree)
 }
 
 /** Documents with arrays where the index has one value stand behind all others. */
-function hasUnplaced(view: CollectionReader<unknown>['view'], index: IndexInfo): boolean {
+function hasUnplaced(view: ReadView, index: IndexInfo): boolean {
   const entries = view.entries(index.tree, UNPLACED_RANGE)
   const first = entries.next()
   entries.return?.()
@@ -160,7 +164,6 @@ function partsOf(index: IndexInfo, prefix: Prefix, exact: boolean): Part[] | und
       parts.push({ range, exact })
     }
   }
-  if (canHaveUnplaced(index)) parts.push({ range: UNPLACED_RANGE, exact: false })
   return parts
 }
 

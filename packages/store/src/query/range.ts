@@ -6,7 +6,7 @@ import { ValidationError } from '../document/errors.ts'
 import { decodeId, type Id, type IndexValue, isIndexValue } from '../document/keys.ts'
 import { checkCount, describe } from './checks.ts'
 import type { CollectionReader, IndexInfo, SnapshotProvider } from './reader.ts'
-import { copyOf, DanglingEntryError, follow, idOfEntry } from './run.ts'
+import { copyOf, DanglingEntryError, follow, idOfEntry, shortIdKey } from './run.ts'
 import {
   indexRange,
   indexRangeIfAny,
@@ -59,12 +59,13 @@ function* walk<T>(
     const keys = keyRange(index, options)
     if (limit === 0 || isEmptyRange(keys)) return
     const seen = index.each ? new Set<Id>() : undefined
+    const short = shortIdKey()
     let count = 0
     for (const entry of reader.view.entries(index.tree, keys)) {
       const id = idOfEntry(index, entry)
       if (seen?.has(id) === true) continue
       seen?.add(id)
-      yield follow(reader, index, id)
+      yield follow(reader, index, id, short)
       if (++count >= limit) return
     }
   } finally {

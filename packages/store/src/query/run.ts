@@ -3,8 +3,8 @@
  */
 import { RingboltError } from '@ringbolt/ring'
 import type { ReadView } from '../client/engine.ts'
-import { decodeId, encodeId, type Id, idOf } from '../document/keys.ts'
-import type { Predicate } from './filter.ts'
+import { decodeId, encodeId, encodeIdInto, type Id, idOf } from '../document/keys.ts'
+import type { Predicate } from './matcher.ts'
 import type { Part, Plan } from './plan.ts'
 import type { CollectionReader, IndexInfo } from './reader.ts'
 
@@ -70,13 +70,14 @@ function* throughIndex<T>(
   figures: Figures,
 ): Generator<T, void, undefined> {
   const seen = plan.repeats ? new Set<Id>() : undefined
+  const short = shortIdKey()
   for (const part of plan.parts) {
     for (const entry of entriesOf(reader.view, index, part, plan.reverse)) {
       figures.entriesExamined++
       const id = idOfEntry(index, entry)
       if (seen !== undefined && !isFirst(seen, id)) continue
       figures.documentsExamined++
-      const document = follow(reader, index, id)
+      const document = follow(reader, index, id, short)
       if (part.exact || matches(document)) yield document
     }
   }
@@ -161,9 +162,27 @@ function isFirst(seen: Set<Id>, id: Id): boolean {
   return true
 }
 
-/** The document that an entry of the index is of. */
-export function follow<T>(reader: CollectionReader<T>, index: IndexInfo, id: Id): T {
-  const document = reader.read(encodeId(id))
+/** Keys of numbers below are 4 bytes. */
+const SHORT_ID_END = 0x8000_0000
+
+/** Where a run encodes short ids, one after another: an allocation fewer for each document. */
+export function shortIdKey(): Uint8Array {
+  return new Uint8Array(4)
+}
+
+/**
+ * The document that an entry of the index is of.
+ * @param short of `shortIdKey`, the run's own
+ */
+export function follow<T>(
+  reader: CollectionReader<T>,
+  index: IndexInfo,
+  id: Id,
+  short: Uint8Array,
+): T {
+  const isShort = typeof id === 'number' && id < SHORT_ID_END
+  if (isShort) encodeIdInto(short, id)
+  const document = reader.read(isShort ? short : encodeId(id))
   if (document === undefined) throw new DanglingEntryError(reader.name, index.name, id)
   return document
 }

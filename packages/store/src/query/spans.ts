@@ -119,7 +119,7 @@ export function idRange(above: Bound | undefined, below: Bound | undefined): Key
 
 /** Texts of ids are not terminated: the next key after one is itself and a zero byte. */
 function textEdge(bound: Bound, after: boolean): Uint8Array {
-  const key = encodeId(bound.value as string)
+  const key = encodeId(typeof bound.value === 'string' ? bound.value : '')
   return bound.inclusive === after ? withByte(key, 0) : key
 }
 
@@ -135,7 +135,7 @@ function numberIdRange(above: Bound | undefined, below: Bound | undefined): KeyR
 
 /** The smallest whole number on the upper side of the bound. */
 function idFrom(bound: Bound, after: boolean): number {
-  const value = bound.value as number
+  const value = Number(bound.value)
   return bound.inclusive === after ? Math.floor(value) + 1 : Math.ceil(value)
 }
 

@@ -20,46 +20,35 @@ export type Rank = (typeof Rank)[keyof typeof Rank]
 
 export function rankOf(value: unknown): Rank {
   if (value === null || value === undefined) return Rank.null
-  switch (typeof value) {
-    case 'string':
-      return Rank.text
-    case 'number':
-      return Number.isNaN(value) ? Rank.other : Rank.number
-    case 'boolean':
-      return Rank.boolean
-    case 'bigint':
-      return Rank.bigint
-    default:
-      if (value instanceof Date) return Number.isNaN(value.getTime()) ? Rank.other : Rank.date
-      return value instanceof Uint8Array ? Rank.bytes : Rank.other
-  }
+  if (typeof value === 'string') return Rank.text
+  if (typeof value === 'number') return Number.isNaN(value) ? Rank.other : Rank.number
+  if (typeof value === 'boolean') return Rank.boolean
+  if (typeof value === 'bigint') return Rank.bigint
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? Rank.other : Rank.date
+  return value instanceof Uint8Array ? Rank.bytes : Rank.other
 }
 
 /** A total order over everything that an index can hold; all else is equal and at the end. */
 export function compareValues(a: unknown, b: unknown): number {
-  const rank = rankOf(a)
-  const difference = rank - rankOf(b)
-  return difference !== 0 ? difference : compareWithin(rank, a, b)
+  return orderWithin(a, b) ?? rankOf(a) - rankOf(b)
 }
 
-/** Order within one type. */
-export function compareWithin(rank: Rank, a: unknown, b: unknown): number {
-  switch (rank) {
-    case Rank.null:
-    case Rank.other:
-      return 0
-    case Rank.text:
-      return compareText(a as string, b as string)
-    case Rank.date:
-      return (a as Date).getTime() - (b as Date).getTime()
-    case Rank.bytes:
-      return Buffer.compare(a as Uint8Array, b as Uint8Array)
-    default: {
-      const left = a as number
-      const right = b as number
-      return left < right ? -1 : left > right ? 1 : 0
-    }
-  }
+/** Order within one type; undefined for values of two types, and for what has no order. */
+export function orderWithin(a: unknown, b: unknown): number | undefined {
+  if (typeof a === 'string') return typeof b === 'string' ? compareText(a, b) : undefined
+  if (typeof a === 'number') return typeof b === 'number' ? order(a, b) : undefined
+  if (typeof a === 'bigint') return typeof b === 'bigint' ? order(a, b) : undefined
+  if (typeof a === 'boolean') return typeof b === 'boolean' ? order(a, b) : undefined
+  if (a instanceof Date) return b instanceof Date ? order(a.getTime(), b.getTime()) : undefined
+  if (a instanceof Uint8Array) return b instanceof Uint8Array ? Buffer.compare(a, b) : undefined
+  const bothNull = (a === null || a === undefined) && (b === null || b === undefined)
+  return bothNull ? 0 : undefined
+}
+
+function order<V extends number | bigint | boolean>(a: V, b: V): number | undefined {
+  if (a < b) return -1
+  if (a > b) return 1
+  return a === b ? 0 : undefined
 }
 
 /** By code points, as UTF-8 orders; `<` orders by UTF-16 units and puts U+FFEE above U+1F600. */
@@ -86,8 +75,7 @@ function codePointOrder(unit: number): number {
 export function sameValue(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  const rank = rankOf(b)
-  if (rank !== Rank.other) return rankOf(a) === rank && compareWithin(rank, a, b) === 0
+  if (rankOf(b) !== Rank.other) return orderWithin(a, b) === 0
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => sameValue(item, b[i]))
   }
@@ -131,5 +119,5 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 export function distinctValues(values: readonly IndexValue[]): IndexValue[] {
   if (values.length < 2) return [...values]
   const sorted = values.toSorted(compareValues)
-  return sorted.filter((value, index) => index === 0 || compareValues(sorted[index - 1], value) < 0)
+  return sorted.filter((value, index) => index === 0 || orderWithin(sorted[index - 1], value) !== 0)
 }
