@@ -147,7 +147,7 @@ export function regionLayout(
   within('frames', sharedFrames, SHARED_FRAMES_MIN, SHARED_FRAMES_MAX)
   within('readersMax', readersMax, 1, READERS_MAX)
   within('pinsMax', pinsMax, 1, PINS_MAX)
-  within('publishedBlocks', publishedBlocks, 1, 2 ** 16)
+  within('publishedBlocks', publishedBlocks, 2, 2 ** 16)
   const buckets = 2 ** Math.max(1, Math.ceil(Math.log2(sharedFrames / ENTRIES_PER_BUCKET)))
   const wordPublished = aligned(WORD_WANTED_ENTRIES + WANTED_ENTRIES * WANTED_ENTRY_WORDS)
   const wordReaders = wordPublished + publishedBlocks * BLOCK_WORDS

@@ -79,11 +79,3 @@ export class MainFileMetasError extends RingboltError {
     super('RINGBOLT_CORRUPT', `both metas are damaged: ${text}`, { file, ...findings[0] })
   }
 }
-
-/** Meta and log do not belong together: commits are missing between them. `RINGBOLT_CORRUPT` */
-export class MainFileLogError extends RingboltError {
-  constructor(file: string, finding: MainFileFinding, otherMeta: MainFileFinding | undefined) {
-    const other = otherMeta === undefined ? '' : `; the other meta: ${textOf(file, otherMeta)}`
-    super('RINGBOLT_CORRUPT', textOf(file, finding) + other, { file, ...finding })
-  }
-}

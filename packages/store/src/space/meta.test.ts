@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import { PAGE_BYTES } from '../page/page.ts'
 import * as layout from './main-layout.ts'
 import { chooseMeta, decodeMeta, encodeMeta, type Meta, type MetaRead } from './meta.ts'
-import { checkLog } from './meta-log.ts'
 
 const databaseId = new Uint8Array(16).fill(7)
 const logId = new Uint8Array(16).fill(9)
@@ -138,37 +137,4 @@ test('a meta with a fitting checksum and impossible facts is damaged', () => {
     }
     expect(forged(change)).toMatchObject({ kind: 'damaged', finding: { what: 'reference' } })
   }
-})
-
-test('S8: a log that does not go on from the meta is refused, and says what is wrong with the other', () => {
-  const other = { offset: 8200, what: 'meta checksum', expected: '0x1', actual: '0x2' }
-  const open = { meta: base, other }
-  const clean = { meta: { ...base, clean: true }, other: undefined }
-  const foreign = new Uint8Array(16)
-  const log = { logId, firstLsn: 0, endLsn: 9000 }
-  expect(checkLog(open, log, 'f')).toBe('replay')
-  expect(checkLog(open, { ...log, firstLsn: 4096, endLsn: 4096 }, 'f')).toBe('replay')
-  expect(checkLog(clean, undefined, 'f')).toBe('nothing')
-  expect(checkLog(clean, { ...log, endLsn: 4096 }, 'f')).toBe('nothing')
-  expect(checkLog(clean, { logId: foreign, firstLsn: 0, endLsn: 0 }, 'f')).toBe('nothing')
-
-  expect(() => checkLog(open, { ...log, firstLsn: 4104 }, 'f')).toThrow(
-    expect.objectContaining({
-      name: 'MainFileLogError',
-      code: 'RINGBOLT_CORRUPT',
-      message: expect.stringContaining('the other meta: f at byte 8200: meta checksum is 0x2'),
-      facts: {
-        file: 'f',
-        offset: layout.META_LOG_LSN_OFFSET,
-        what: 'first LSN of the log',
-        expected: 'at most 4096',
-        actual: 4104,
-      },
-    }),
-  )
-  expect(() => checkLog(open, { ...log, endLsn: 4088 }, 'f')).toThrow('end of the log')
-  expect(() => checkLog(open, undefined, 'f')).toThrow('log is missing')
-  expect(() => checkLog(open, { ...log, logId: foreign }, 'f')).toThrow('log id')
-  expect(() => checkLog(clean, log, 'f')).toThrow('closed cleanly')
-  expect(() => checkLog(clean, { ...log, logId: foreign }, 'f')).toThrow('log id')
 })

@@ -7,10 +7,10 @@
  *   the meta of n was being written      page n % 2 is old, whole new, or torn; n - 1 is whole in the other
  *   n was durable                        n is whole; the other page is n - 1
  *
- * A torn meta therefore means n - 1, whose log has not been released yet: `checkLog` (meta-log.ts) holds
- * the log against that. A meta that was durable and was damaged later looks the same here, and is told by the
- * log, where it has been released since; where it has not, n - 1 and its log still hold everything, and a page
- * that was overwritten since is found by its reference's checksum.
+ * A torn meta therefore means n - 1, whose log has not been released yet: who opens the log holds it against
+ * that (`../engine/store-log.ts`). A meta that was durable and was damaged later looks the same here, and is
+ * told by the log, where it has been released since; where it has not, n - 1 and its log still hold
+ * everything, and a page that was overwritten since is found by its reference's checksum.
  */
 import { crc32c } from '@node-rs/crc32'
 import { FIRST_PAGE, NO_PAGE, PAGE_BYTES } from '../page/page.ts'

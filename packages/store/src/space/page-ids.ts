@@ -21,24 +21,13 @@ import { StoreFullError } from '../errors.ts'
 import { FIRST_PAGE } from '../page/page.ts'
 import { PAGE_COUNT_MAX } from './main-layout.ts'
 import { PageIdSet } from './page-ids-set.ts'
+import { PageVersions } from './page-ids-versions.ts'
 
 /** Calls back for each page that is retired and not released yet, because readers may need it. */
 export interface RetiredPages {
   forEachRetired(
     visit: (pageId: number, birthVersion: number, retiredVersion: number) => void,
   ): void
-}
-
-/** A page that a checkpoint holds and no reader needs any more. */
-interface Waiting {
-  readonly pageId: number
-  readonly retiredVersion: number
-}
-
-/** Some bytes an id; reclaimed when the next checkpoint begins. */
-interface Taken {
-  readonly pageId: number
-  readonly birthVersion: number
 }
 
 const NOTHING_DURABLE = undefined
@@ -54,9 +43,13 @@ export class PageIds {
   /** Pages of the durable checkpoint's free list, and of the one in progress. */
   #durableList: readonly number[] = []
   #progressList: number[] = []
-  #waiting: Waiting[] = []
-  /** Ids taken since the last checkpoint began, by rising version; empty where there are no checkpoints. */
-  #taken: Taken[] = []
+  /** Pages that a checkpoint holds and no reader needs any more, with the version that retired them. */
+  readonly #waiting = new PageVersions()
+  /**
+   * Ids taken since the last checkpoint began, with the birth of their last page; those born in its version
+   * or before are in it. Empty where there are no checkpoints.
+   */
+  readonly #taken = new PageVersions()
 
   private constructor(free: PageIdSet, end: number, durableVersion: number | undefined) {
     this.#free = free
@@ -83,7 +76,7 @@ export class PageIds {
   /** The lowest free id: that keeps the file short. */
   take(birthVersion: number): number {
     const pageId = this.#takeAny()
-    if (this.#durableVersion !== NOTHING_DURABLE) this.#taken.push({ pageId, birthVersion })
+    if (this.#durableVersion !== NOTHING_DURABLE) this.#taken.set(pageId, birthVersion)
     return pageId
   }
 
@@ -101,7 +94,7 @@ export class PageIds {
     const held =
       isHeld(this.#durableVersion, birthVersion, retiredVersion) ||
       isHeld(this.#progressVersion, birthVersion, retiredVersion)
-    if (held) this.#waiting.push({ pageId, retiredVersion })
+    if (held) this.#waiting.set(pageId, retiredVersion)
     else this.#giveBack(pageId)
   }
 
@@ -118,7 +111,7 @@ export class PageIds {
       throw new Error('there are no checkpoints in memory')
     this.#progressVersion = version
     // Older ones are in it, or retired: nobody will ask for them again.
-    this.#taken = this.#taken.filter(({ birthVersion }) => isAfter(birthVersion, version))
+    this.#taken.forgetWhere((_pageId, birthVersion) => !isAfter(birthVersion, version))
   }
 
   /** A page for the free list of the checkpoint in progress. */
@@ -134,13 +127,14 @@ export class PageIds {
     if (version === undefined) throw new Error('no checkpoint is in progress')
     const free = this.#free.copy()
     for (const pageId of this.#durableList) free.add(pageId)
-    for (const { pageId, retiredVersion } of this.#waiting) {
+    const addWhenRetired = (pageId: number, retiredVersion: number): void => {
       if (!isAfter(retiredVersion, version)) free.add(pageId)
     }
-    for (const { pageId } of this.#taken) free.add(pageId)
-    retired.forEachRetired((pageId, _birth, retiredVersion) => {
-      if (!isAfter(retiredVersion, version)) free.add(pageId)
-    })
+    this.#waiting.forEach(addWhenRetired)
+    retired.forEachRetired((pageId, _birth, retiredVersion) =>
+      addWhenRetired(pageId, retiredVersion),
+    )
+    this.#taken.forEach((pageId) => free.add(pageId))
     for (const pageId of this.#progressList) free.delete(pageId)
     return free
   }
@@ -149,13 +143,12 @@ export class PageIds {
   checkpointDurable(): void {
     const version = this.#progressVersion
     if (version === undefined) throw new Error('no checkpoint is in progress')
-    const still: Waiting[] = []
-    for (const waiting of this.#waiting) {
-      if (isAfter(waiting.retiredVersion, version)) still.push(waiting)
-      else this.#giveBack(waiting.pageId)
-    }
+    this.#waiting.forgetWhere((pageId, retiredVersion) => {
+      const isOver = !isAfter(retiredVersion, version)
+      if (isOver) this.#giveBack(pageId)
+      return isOver
+    })
     for (const pageId of this.#durableList) this.#giveBack(pageId)
-    this.#waiting = still
     this.#durableList = this.#progressList
     this.#progressList = []
     this.#durableVersion = version
@@ -174,7 +167,7 @@ export class PageIds {
 
   /** Kept only for checkpoints. */
   get waitingCount(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 }
 

@@ -10,15 +10,12 @@
  */
 import { SnapshotExpiredError, StoreClosedError, StoreCorruptError } from '../errors.ts'
 import type { PageSource } from '../page/page-space.ts'
-import { OWNER_NONE, READER_OWNER, readerWord } from './layout.ts'
 import type { PageLoader } from './page-loader.ts'
 import { NOT_RESIDENT, PageTable } from './page-table.ts'
-import { PinSlots } from './pins.ts'
 import { PrivateFrames } from './private-frames.ts'
-import { copyDirectory, type DirectoryReferences, emptyDirectory, Published } from './published.ts'
-import { freeReader, ReaderSlot } from './reader-slots.ts'
+import { copyDirectory, type DirectoryReferences } from './published.ts'
 import { Region } from './region.ts'
-import { NO_VERSION } from './versions.ts'
+import { VersionReader } from './version-reader.ts'
 import { want } from './wanted.ts'
 
 export { freeThread, takeReaderSlot } from './reader-slots.ts'
@@ -51,39 +48,31 @@ export class PageReader implements PageSource {
   readonly bytes: Buffer
   readonly words: Uint32Array
   readonly #region: Region
-  readonly #slotIndex: number
-  readonly #slot: ReaderSlot
+  readonly #versions: VersionReader
   readonly #table: PageTable
   readonly #referenced: Uint8Array
-  readonly #published: Published
-  readonly #pins: PinSlots
   readonly #private: PrivateFrames
   readonly #file: PageLoader | undefined
-  /** The newest state as it was when last entered, and its version. */
-  readonly #newest: DirectoryReferences = emptyDirectory()
-  #newestVersion: number = NO_VERSION
-  #newestSequence = 0
-  #directory: DirectoryReferences = this.#newest
+  #directory: DirectoryReferences
   #sequence = 0
   #inside = false
   #closed = false
 
-  /** @param file undefined: in memory, where nothing is ever evicted */
+  /**
+   * @param slotIndex of this thread, from `takeReaderSlot`
+   * @param file undefined: in memory, where nothing is ever evicted
+   */
   constructor(buffer: SharedArrayBuffer, slotIndex: number, file: PageLoader | undefined) {
     const region = new Region(buffer)
     const { memory, layout, control } = region
     this.#region = region
-    this.#slotIndex = slotIndex
     this.bytes = region.bytes
     this.words = region.words
     this.#referenced = region.referenced
     this.#file = file
-    this.#slot = new ReaderSlot(memory, control, layout, slotIndex)
+    this.#versions = new VersionReader(memory, control, layout, slotIndex)
+    this.#directory = this.#versions.directory
     this.#table = new PageTable(memory, control, region.words, layout)
-    this.#published = new Published(memory, layout)
-    const owner = memory.load(readerWord(layout, slotIndex) + READER_OWNER)
-    if (owner === OWNER_NONE) throw new RangeError(`nobody has taken reader slot ${slotIndex}`)
-    this.#pins = new PinSlots(memory, layout, owner)
     this.#private = new PrivateFrames(region, slotIndex)
   }
 
@@ -99,19 +88,10 @@ export class PageReader implements PageSource {
   /** Begins a read of the newest published version. */
   enter(): void {
     this.#assertOutside()
-    let version = this.#slot.enter()
-    while (version !== this.#newestVersion) {
-      this.#newestVersion = NO_VERSION
-      if (this.#published.read(version, this.#newest)) {
-        this.#newestVersion = version
-        this.#newestSequence = this.#published.sequence
-      } else {
-        // So many have been published meanwhile that its block is another's.
-        version = this.#slot.enter()
-      }
-    }
-    this.#directory = this.#newest
-    this.#sequence = this.#newestSequence
+    const versions = this.#versions
+    versions.enter()
+    this.#directory = versions.directory
+    this.#sequence = versions.sequence
     this.#inside = true
   }
 
@@ -123,10 +103,8 @@ export class PageReader implements PageSource {
     this.#assertOutside()
     const { index, version } = heldPin(pin)
     if (index === GIVEN_BACK) throw new StoreClosedError('the snapshot')
-    this.#slot.enterAt(version)
-    if (!this.#pins.isHeld(index, version)) {
-      this.#slot.leave()
-      throw new SnapshotExpiredError(this.#pins.ageMaxMs)
+    if (!this.#versions.enterPinned(index, version)) {
+      throw new SnapshotExpiredError(this.#versions.pinAgeMaxMs)
     }
     this.#directory = pin.directory
     this.#sequence = pin.sequence
@@ -136,27 +114,26 @@ export class PageReader implements PageSource {
   /** Ends the read: frames located are void. */
   leave(): void {
     this.#inside = false
-    this.#slot.leave()
+    this.#versions.leave()
   }
 
   /** Keeps the newest version. @throws StoreFullError */
   pin(): Pin {
     this.enter()
     try {
-      const version = this.#newestVersion
-      const index = this.#pins.take(version)
-      return new HeldPin(index, version, this.#sequence, copyDirectory(this.#newest))
+      const { version, sequence, directory } = this.#versions
+      return new HeldPin(this.#versions.pin(), version, sequence, copyDirectory(directory))
     } finally {
       this.leave()
     }
   }
 
-  /** Gives the version up; not inside a read of it. Idempotent. */
+  /** Gives the version up; not inside a read. Idempotent. */
   unpin(pin: Pin): void {
     const held = heldPin(pin)
     if (held.index === GIVEN_BACK || this.#closed) return
     this.#assertOutside()
-    this.#pins.giveBack(held.index)
+    this.#versions.unpin(held.index)
     held.index = GIVEN_BACK
   }
 
@@ -168,12 +145,12 @@ export class PageReader implements PageSource {
     return frame
   }
 
-  /** Gives slot and pins back. The slot must not be used again by this thread. */
+  /** Gives slot and pins back; not inside a read. Idempotent. */
   close(): void {
     if (this.#closed) return
+    this.#assertOutside()
     this.#closed = true
-    this.#pins.close()
-    freeReader(this.#region.memory, this.#region.layout, this.#slotIndex)
+    this.#versions.close()
   }
 
   #locateInFile(pageId: number, checksum: number): number {

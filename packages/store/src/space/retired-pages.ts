@@ -8,6 +8,7 @@
  * nobody is at that one any more. So a page costs one look, and one more for each holder that it outlives,
  * however many others wait; an old snapshot keeps what it needs and nothing else.
  */
+import type { LiveVersions } from './live-versions.ts'
 import { isInLife, NO_VERSION, versionDistance } from './versions.ts'
 
 export type VisitRetired = (pageId: number, birth: number, retired: number) => void
@@ -47,63 +48,6 @@ class PageQueue {
     // At least half is used up, so each entry is moved once at the most, on average.
     this.#fields = fields.slice(this.#first)
     this.#first = 0
-  }
-}
-
-/** The versions that somebody is at, sorted. */
-export class LiveVersions {
-  #ages: Int32Array
-  #count = 0
-  #newest = NO_VERSION
-
-  constructor(capacity: number) {
-    this.#ages = new Int32Array(capacity)
-  }
-
-  /** @param newest the newest published version: none that is added may be after it */
-  begin(newest: number): void {
-    this.#newest = newest
-    this.#count = 0
-  }
-
-  add(version: number): void {
-    if (this.#count === this.#ages.length) {
-      const grown = new Int32Array(this.#count * 2)
-      grown.set(this.#ages)
-      this.#ages = grown
-    }
-    this.#ages[this.#count++] = versionDistance(version, this.#newest)
-  }
-
-  /** To be called when all are added. */
-  sort(): void {
-    if (this.#count > 1) this.#ages.subarray(0, this.#count).sort()
-  }
-
-  get newest(): number {
-    return this.#newest
-  }
-
-  /** The newest published one when there is no older. */
-  get oldest(): number {
-    return this.#count === 0 ? this.#newest : (this.#newest + this.#ages[0]!) | 0
-  }
-
-  has(version: number): boolean {
-    return this.firstFrom(version) === version
-  }
-
-  /** The oldest that is not before `birth`; NO_VERSION without one. */
-  firstFrom(birth: number): number {
-    const bound = birth === NO_VERSION ? -(2 ** 31) : versionDistance(birth, this.#newest)
-    let low = 0
-    let high = this.#count
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#ages[middle]! < bound) low = middle + 1
-      else high = middle
-    }
-    return low === this.#count ? NO_VERSION : (this.#newest + this.#ages[low]!) | 0
   }
 }
 

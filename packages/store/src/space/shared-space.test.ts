@@ -96,7 +96,7 @@ describe('versions', () => {
   )
 
   test('S5: a reader that was lapped between version and block enters again', () => {
-    const bench = new SpaceBench(16, { publishedBlocks: 1 })
+    const bench = new SpaceBench(16, { publishedBlocks: 2 })
     const reader = bench.reader()
     let root = leafOf(bench.space, 0)
     bench.publish(root)

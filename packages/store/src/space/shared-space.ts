@@ -27,6 +27,7 @@ import {
 import type { PageSpace } from '../page/page-space.ts'
 import { Eviction } from './eviction.ts'
 import { Frames } from './frames.ts'
+import { LiveVersions } from './live-versions.ts'
 import type { PageIdSource, PageStore } from './page-loader.ts'
 import { NOT_RESIDENT, PageTable } from './page-table.ts'
 import { PinAges } from './pin-ages.ts'
@@ -34,8 +35,8 @@ import { Pins } from './pins.ts'
 import { copyDirectory, type DirectoryReferences, emptyDirectory, Published } from './published.ts'
 import { ReaderSlots } from './reader-slots.ts'
 import { Region } from './region.ts'
-import { LiveVersions, RetiredPages, type VisitRetired } from './retired-pages.ts'
-import { NO_VERSION, VERSIONS_SPAN, versionAfter } from './versions.ts'
+import { RetiredPages, type VisitRetired } from './retired-pages.ts'
+import { VERSIONS_SPAN, versionAfter } from './versions.ts'
 import { Wanted } from './wanted.ts'
 import { type ForEachReference, WriteBack } from './write-back.ts'
 
@@ -322,17 +323,8 @@ export class SharedSpace implements PageSpace {
     this.#pageIds.release(pageId, birth, retired)
   }
 
-  /** Slots before pins: see `reader-slots.ts`. */
   #lookWhoIsThere(): void {
-    const live = this.#live
-    live.begin(this.#publishedVersion)
-    for (let slotIndex = this.#slots.used - 1; slotIndex >= 0; slotIndex--) {
-      const version = this.#slots.entered(slotIndex)
-      if (version !== NO_VERSION) live.add(version)
-    }
-    this.#pins.forEach((version) => live.add(version))
-    for (const { version } of this.#ownPins) live.add(version)
-    live.sort()
+    this.#live.look(this.#publishedVersion, this.#slots, this.#pins, this.#ownPins)
   }
 
   #forgetWhatIsTooOld(): void {
