@@ -10,8 +10,8 @@ export interface BenchOptions {
   readonly window: Window
   /** Tiny runs that show that everything works, and nothing else. */
   readonly quick: boolean
-  /** Only benchmarks whose title contains one of these; all when there are none. */
-  readonly only: readonly string[]
+  /** Only benchmarks whose title contains it, or one of the texts between its commas. */
+  readonly only: string
   /** In the databases that are read from, or loaded. */
   readonly documents: number
   /** In the database that is opened. */
@@ -65,7 +65,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
       ? WINDOW_QUICK
       : { warmUpMs: WARM_UP_MS, measureMs: positive('seconds', values.seconds) * 1000 },
     quick,
-    only: values.only.split(',').filter((text) => text !== ''),
+    only: values.only,
     documents: documentCount('documents', values.documents ?? (quick ? '2000' : '1000000')),
     documentsOpened: documentCount('opened', values.opened ?? (quick ? '3000' : '6000000')),
     cacheBytes: positive('cache', values.cache ?? (quick ? '16' : '512')) * 2 ** 20,
