@@ -153,6 +153,17 @@ describe('order, limits, counting', () => {
     expect(query.explain()).toMatchObject({ sort: 'index', entriesExamined: 3 })
   })
 
+  it('S4: fields with one value do not matter to the order', () => {
+    const query = find({ city: 'Ulm' }, { sort: { age: -1, city: 1, id: -1 } })
+    expect(query.explain()).toMatchObject({ index: 'cityAge', sort: 'index' })
+    expect(idsOf(query)).toEqual([1, 2])
+    expect(find({ age: { $in: [25, 30] } }, { sort: { age: 1, id: 1 } }).explain().sort).toBe(
+      'index',
+    )
+    expect(find({ age: { $in: [25, 30] } }, { sort: { id: 1 } }).explain().sort).toBe('memory')
+    expect(find({ age: 25 }, { sort: { id: -1 } }).explain().sort).toBe('index')
+  })
+
   it('S4: text is ordered by code points, with an index and without', () => {
     const faces = [
       { id: 1, a: '\u{1f600}' },

@@ -73,7 +73,8 @@ export class Query<T> implements Iterable<T> {
     const snapshot = this.#snapshot()
     try {
       const { reader } = snapshot
-      yield* run(reader, this.#plan(reader).plan, this.#parameters, noFigures())
+      const { plan } = this.#plan(reader)
+      for (const document of run(reader, plan, this.#parameters, noFigures())) yield document
     } finally {
       snapshot.close()
     }
@@ -130,17 +131,25 @@ export class Query<T> implements Iterable<T> {
 }
 
 /** What a plan gives for the query: filtered, in order, without what is skipped, up to the limit. */
-export function* run<T>(
+export function run<T>(
   reader: CollectionReader<T>,
   plan: Plan,
   { filter, sort, skip, limit }: Parameters,
   figures: Figures,
-): Generator<T, void, undefined> {
-  if (limit === 0) return
+): Iterable<T> {
+  if (limit === 0) return []
   const found = matching(reader, plan, filter.matches, figures)
   const ordered = plan.sorted ? found : sortInMemory(found, sort, skip + limit)
+  return skip === 0 && limit === Infinity ? ordered : slice(ordered, skip, limit)
+}
+
+function* slice<T>(
+  documents: Iterable<T>,
+  skip: number,
+  limit: number,
+): Generator<T, void, undefined> {
   let ordinal = 0
-  for (const document of ordered) {
+  for (const document of documents) {
     if (ordinal++ < skip) continue
     yield document
     if (ordinal >= skip + limit) return

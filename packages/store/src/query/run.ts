@@ -27,14 +27,15 @@ export class DanglingEntryError extends RingboltError {
 }
 
 /** The documents that match, as the plan comes upon them, each once. */
-export function* matching<T>(
+export function matching<T>(
   reader: CollectionReader<T>,
   plan: Plan,
   matches: Predicate,
   figures: Figures,
 ): Generator<T, void, undefined> {
-  if (plan.index === undefined) yield* throughPrimary(reader, plan, matches, figures)
-  else yield* throughIndex(reader, plan, plan.index, matches, figures)
+  return plan.index === undefined
+    ? throughPrimary(reader, plan, matches, figures)
+    : throughIndex(reader, plan, plan.index, matches, figures)
 }
 
 function* throughPrimary<T>(
