@@ -48,11 +48,11 @@ export type ValueAt<V, P extends string> = P extends `${infer Head}.${infer Rest
   : FieldOf<V, P>
 
 /** A value to compare with: the field's own type or that of its elements; null is also what is missing. */
-export type Operand<V> = Exclude<V, undefined> | Exclude<Elements<V>, undefined> | null
+type Operand<V> = Exclude<V, undefined> | Exclude<Elements<V>, undefined> | null
 type Bound<V> = Exclude<Operand<V>, readonly unknown[]>
 type TextPattern<V> = string extends Operand<V> ? string | RegExp : never
 
-export interface Operators<V> {
+interface Operators<V> {
   readonly $eq?: Operand<V>
   readonly $ne?: Operand<V>
   readonly $gt?: Bound<V>
@@ -73,7 +73,7 @@ export interface Operators<V> {
 
 type ElementCondition<E> = Operators<E> | (Inner<E> extends never ? never : Filter<Inner<E>>)
 
-export type FieldCondition<V> = Operand<V> | RegExp | Operators<V>
+type FieldCondition<V> = Operand<V> | RegExp | Operators<V>
 
 /** A Mongo-style filter: all of its conditions hold. */
 export type Filter<T> = { readonly [P in Path<T>]?: FieldCondition<ValueAt<T, P>> } & {

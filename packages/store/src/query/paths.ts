@@ -10,7 +10,7 @@ import { type IndexValue, isIndexValue } from '../document/keys.ts'
 import { distinctValues } from './values.ts'
 
 /** Every value that the path names in the document, in the matcher's order; undefined for what is missing. */
-export function valuesAt(document: unknown, steps: readonly string[]): unknown[] {
+function valuesAt(document: unknown, steps: readonly string[]): unknown[] {
   const values: unknown[] = []
   collect(document, steps, 0, values)
   return values
@@ -65,9 +65,24 @@ const UNPLACED: readonly IndexValue[] = []
  *   as its whole key, above those of all values; queries look at all of these.
  */
 export function indexTuples(
-  document: unknown,
+  document: object,
   shape: IndexShape,
 ): readonly (readonly IndexValue[])[] {
+  const tuple: IndexValue[] = []
+  for (const field of shape.fields) {
+    // Most paths are one step to one value.
+    const value = field.includes('.') ? SEVERAL : fieldOf(document, field)
+    if (value === SEVERAL || Array.isArray(value)) return generalTuples(document, shape)
+    if (!isIndexValue(value)) return []
+    tuple.push(value)
+  }
+  return [tuple]
+}
+
+/** A path that may name several values. */
+const SEVERAL = Symbol('several')
+
+function generalTuples(document: object, shape: IndexShape): readonly (readonly IndexValue[])[] {
   const columns: IndexValue[][] = []
   let severalIn = 0
   let missing = false

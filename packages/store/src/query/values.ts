@@ -52,7 +52,7 @@ function order<V extends number | bigint | boolean>(a: V, b: V): number | undefi
 }
 
 /** By code points, as UTF-8 orders; `<` orders by UTF-16 units and puts U+FFEE above U+1F600. */
-export function compareText(a: string, b: string): number {
+function compareText(a: string, b: string): number {
   if (a === b) return 0
   const length = Math.min(a.length, b.length)
   for (let index = 0; index < length; index++) {
