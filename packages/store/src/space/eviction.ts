@@ -15,7 +15,7 @@ import type { WriteBack } from './write-back.ts'
 /** Used pages are passed in the first round, pages whose children are dirty perhaps in the second. */
 const ROUNDS_MAX = 4
 const BATCH_MIN = 16
-const BATCH_MAX = 512
+const BATCH_MAX = 128
 const BATCH_SHARE = 16
 const PASSES_MAX = 8
 

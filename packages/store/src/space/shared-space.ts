@@ -79,9 +79,9 @@ const RECLAIM_LOOKS_MAX = 4096
 const PAUSES_MAX = 1000
 const EVICTION_BATCH_MAX = 32
 const EVICTION_BATCH_SHARE = 8
-const ADMISSIONS_MAX = 64
+const ADMISSIONS_MAX = 16
 /** Kept free for the next operation when pages are admitted. */
-const RESERVE = 64
+const RESERVE_MAX = 64
 /** Every so many versions what is far too old is forgotten. A power of two. */
 const FORGET_INTERVAL: number = VERSIONS_SPAN / 4
 const EMPTY_PAGE = new Uint8Array(PAGE_BYTES)
@@ -335,11 +335,14 @@ export class SharedSpace implements PageSpace {
 
   // ---- what is in memory, for checkpoints -------------------------------------------------------
 
-  /** Reads pages that readers asked for, as far as there is room that costs nothing. */
-  admitWanted(): void {
+  /**
+   * Reads pages that readers asked for, up to so many; what is left is taken up the next time, if it is not
+   * overwritten by then. Waits for no reader.
+   */
+  admitWanted(pagesMax: number = ADMISSIONS_MAX): void {
     const file = this.#file
     if (file === undefined) return
-    let left = ADMISSIONS_MAX
+    let left = pagesMax
     this.#wanted.take((pageId, checksum) => {
       if (this.#table.find(pageId) !== NOT_RESIDENT) return true
       if (!this.#hasRoomToAdmit()) return false
@@ -350,9 +353,12 @@ export class SharedSpace implements PageSpace {
   }
 
   #hasRoomToAdmit(): boolean {
-    const reserve = Math.min(RESERVE, this.#frames.count >>> 1)
+    const reserve = Math.min(RESERVE_MAX, this.#frames.count >>> 3)
     if (this.#frames.freeCount > reserve) return true
-    this.#eviction.evictClean(this.#evictionBatch)
+    // When all is dirty, readers would not find anything in memory for as long as it stays so.
+    if (this.#eviction.evictClean(this.#evictionBatch) === 0) {
+      this.#eviction.evict(this.#evictionBatch)
+    }
     this.#frames.pollLimbo()
     return this.#frames.freeCount > reserve
   }
