@@ -51,6 +51,9 @@ export interface IndexShape {
   readonly each: boolean
 }
 
+/** A path that may name several values. */
+const SEVERAL = Symbol('several')
+
 /** The tuple of a document that the index cannot hold properly and must not lose: `encodeIndexKey([], id)`. */
 const UNPLACED: readonly IndexValue[] = []
 
@@ -68,34 +71,57 @@ export function indexTuples(
   document: object,
   shape: IndexShape,
 ): readonly (readonly IndexValue[])[] {
+  const fields = stepsOf(shape)
   const tuple: IndexValue[] = []
-  for (const field of shape.fields) {
-    // Most paths are one step to one value.
-    const value = field.includes('.') ? SEVERAL : fieldOf(document, field)
-    if (value === SEVERAL || Array.isArray(value)) return generalTuples(document, shape)
+  for (const steps of fields) {
+    const value = soleValue(document, steps)
+    if (value === SEVERAL) return generalTuples(document, fields, shape.each)
     if (!isIndexValue(value)) return []
     tuple.push(value)
   }
   return [tuple]
 }
 
-/** A path that may name several values. */
-const SEVERAL = Symbol('several')
+const stepsOfShapes = new WeakMap<IndexShape, readonly (readonly string[])[]>()
 
-function generalTuples(document: object, shape: IndexShape): readonly (readonly IndexValue[])[] {
+function stepsOf(shape: IndexShape): readonly (readonly string[])[] {
+  let steps = stepsOfShapes.get(shape)
+  if (steps === undefined) {
+    steps = shape.fields.map((field) => field.split('.'))
+    stepsOfShapes.set(shape, steps)
+  }
+  return steps
+}
+
+/** What the path names when it meets no array: nearly always. */
+function soleValue(document: unknown, steps: readonly string[]): unknown {
+  let value = document
+  for (const step of steps) {
+    if (value === null || value === undefined) return undefined
+    value = fieldOf(value, step)
+    if (Array.isArray(value)) return SEVERAL
+  }
+  return value
+}
+
+function generalTuples(
+  document: object,
+  fields: readonly (readonly string[])[],
+  each: boolean,
+): readonly (readonly IndexValue[])[] {
   const columns: IndexValue[][] = []
   let severalIn = 0
   let missing = false
-  for (const field of shape.fields) {
-    const found = valuesAt(document, field.split('.'))
+  for (const steps of fields) {
+    const found = valuesAt(document, steps)
     const values = found.filter(isIndexValue)
-    if (found.length > 1) severalIn++
+    // One value within an array is no place in the order either: see `valueAt`.
+    if (found.length > 1 || found[0] !== valueAt(document, steps)) severalIn++
     if (values.length === 0) missing = true
-    columns.push(found.length > 1 ? distinctValues(values) : values)
+    columns.push(distinctValues(values))
   }
   if (missing) return []
-  if (severalIn > (shape.each ? 1 : 0)) return [UNPLACED]
-  return product(columns)
+  return severalIn > (each ? 1 : 0) ? [UNPLACED] : product(columns)
 }
 
 /** All combinations; every column but one has one value. */

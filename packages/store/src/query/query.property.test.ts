@@ -32,6 +32,7 @@ function documentsOf(scalar: fc.Arbitrary<unknown>) {
     { weight: 2, arbitrary: fc.array(scalar, { maxLength: 3 }) },
     { weight: 1, arbitrary: fc.constantFrom(...odd) },
     { weight: 1, arbitrary: fc.record({ b: scalar }) },
+    { weight: 1, arbitrary: fc.record({ b: scalar }).map((one) => [one]) },
   )
   const wild = fc.record({ a: value, b: value }, { requiredKeys: [] })
   return fc
