@@ -71,15 +71,13 @@ class Graph implements CheckpointSpace {
     return this.#dirty.has(frame)
   }
 
-  writeBack(frame: number): number {
+  writeBack(frame: number): void {
     const first = frame * PAGE_WORDS
     forEachReference(this.bytes, this.words, frame, (word) => this.#complete(word))
     const image = Buffer.from(this.bytes.slice(first * 4, first * 4 + PAGE_BYTES))
-    const checksum = sealPage(image)
-    this.words[first] = checksum
+    this.words[first] = sealPage(image)
     this.main.pages.writePage(this.words[first + 1] ?? 0, image)
     this.#dirty.delete(frame)
-    return checksum
   }
 
   #complete(word: number): void {
@@ -257,7 +255,9 @@ class Graph implements CheckpointSpace {
       })
     }
     for (const [pageId, frame] of this.#frames) {
-      if (!this.isDirty(frame) && random.chance(0.3)) this.#drop(pageId, frame)
+      // Pins' directories do not learn checksums here, so their pages stay.
+      const isDirectory = this.bytes[frame * PAGE_BYTES + 8] === PageKind.directory
+      if (!isDirectory && !this.isDirty(frame) && random.chance(0.3)) this.#drop(pageId, frame)
     }
   }
 }

@@ -19,13 +19,17 @@
  * A failed write or sync throws; nothing may be tried again, the caller poisons. Pages that were called
  * written may then be lost, so the memory's state must not be used for another checkpoint.
  */
-import { NO_PAGE, NOT_WRITTEN, PAGE_BYTES, PAGE_CHECKSUM_WORD, PAGE_WORDS } from '../page/page.ts'
+import { NO_PAGE, NOT_WRITTEN, PAGE_CHECKSUM_WORD, PAGE_WORDS } from '../page/page.ts'
 import { extentsBelow, type FreeExtents, FreeListWriter, freeListPages } from './free-list.ts'
 import type { MainFile } from './main-file.ts'
 import { NO_REFERENCE, type PageReference } from './meta.ts'
 import type { RetiredPages } from './page-ids.ts'
+import type { ForEachReference } from './write-back.ts'
 
-/** What a checkpoint needs of the memory in which pages stand; `SharedSpace` is it. */
+/**
+ * What a checkpoint needs of the memory in which pages stand; `SharedSpace` is it. A page leaves memory only
+ * when all that refers to it there knows its checksum, the directories of pins included.
+ */
 export interface CheckpointSpace extends RetiredPages {
   readonly bytes: Uint8Array
   readonly words: Uint32Array
@@ -35,26 +39,17 @@ export interface CheckpointSpace extends RetiredPages {
   /**
    * Writes a dirty page whose children are all written: fills in their checksums, seals and writes it
    * through the main file's `pages`.
-   * @returns its checksum
    */
-  writeBack(frame: number): number
+  writeBack(frame: number): void
   /** A checkpoint of that version is durable. */
   checkpointed(version: number): void
 }
-
-/** Where a page refers to others; see `../tree/references.ts`. */
-export type ForEachReference = (
-  bytes: Uint8Array,
-  words: Uint32Array,
-  frame: number,
-  visit: (wordIndex: number) => void,
-) => void
 
 /** The state that is made durable. */
 export interface CheckpointTarget {
   readonly version: number
   readonly sequence: number
-  /** The pinned version's own: kept, not copied, since it learns checksums of pages written meanwhile. */
+  /** The pin's own, not a copy of it: it learns checksums of pages that leave memory. */
   readonly directory: { readonly pages: Uint32Array; readonly checksums: Uint32Array }
   readonly logId: Uint8Array
   /** Where in the log the first record after this state will be. */
@@ -77,8 +72,6 @@ export class Checkpoint {
    * has had them pushed.
    */
   readonly #stack: number[] = []
-  /** Of directory pages that were written here. */
-  readonly #directoryChecksums = new Map<number, number>()
   #list: FreeListWriter | undefined
   #extents: FreeExtents | undefined
   #state: CheckpointState = 'writing'
@@ -169,11 +162,8 @@ export class Checkpoint {
       if (this.#stack.length > depth) return
     }
     this.#stack.pop()
-    const checksum = this.#space.writeBack(frame)
+    this.#space.writeBack(frame)
     this.#pagesWritten++
-    if (this.#target.directory.pages.includes(pageId)) {
-      this.#directoryChecksums.set(pageId, checksum)
-    }
   }
 
   #pushDirtyChildren(frame: number): void {
@@ -225,23 +215,18 @@ export class Checkpoint {
     })
   }
 
-  /** Of a directory page: known from writing it, from the pin, from memory, or from the file. */
+  /** Of a directory page: it is in memory still, or the pin knows. */
   #reference(pageId: number, index: number): PageReference {
     if (pageId === NO_PAGE) return NO_REFERENCE
-    const { checksums } = this.#target.directory
-    const known = this.#directoryChecksums.get(pageId) ?? checksums[index] ?? NOT_WRITTEN
-    if (known !== NOT_WRITTEN) return { pageId, checksum: known }
     const frame = this.#space.residentFrame(pageId)
-    if (frame < 0) return { pageId, checksum: this.#checksumInFile(pageId) }
-    const word = frame * PAGE_WORDS + PAGE_CHECKSUM_WORD
-    return { pageId, checksum: this.#space.words[word] ?? NOT_WRITTEN }
-  }
-
-  /** The page was written and then gave way in memory, before anyone noted its checksum. */
-  #checksumInFile(pageId: number): number {
-    const page = Buffer.alloc(PAGE_BYTES)
-    this.#main.pages.readPage(pageId, NOT_WRITTEN, page)
-    return page.readUInt32LE(PAGE_CHECKSUM_WORD * 4)
+    const checksum =
+      frame < 0
+        ? this.#target.directory.checksums[index]
+        : this.#space.words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD]
+    if (checksum === undefined || checksum === NOT_WRITTEN) {
+      throw new Error(`the checksum of directory page ${pageId} is not known`)
+    }
+    return { pageId, checksum }
   }
 
   #assertState(expected: CheckpointState): void {

@@ -77,7 +77,7 @@ const emptySpace: CheckpointSpace = {
   words: new Uint32Array(0),
   residentFrame: () => -1,
   isDirty: () => false,
-  writeBack: () => 0,
+  writeBack: () => undefined,
   forEachRetired: (visit) => visit(2, 0, 1),
   checkpointed: () => undefined,
 }
