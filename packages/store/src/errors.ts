@@ -54,11 +54,12 @@ export class StoreFullError extends RingboltError {
 
 /** A document, key or transaction beyond its limit. `RINGBOLT_TOO_LARGE` */
 export class StoreTooLargeError extends RingboltError {
-  constructor(what: string, actual: number, limit: number) {
-    super('RINGBOLT_TOO_LARGE', `${what} of ${actual} bytes exceeds the limit of ${limit}`, {
+  constructor(what: string, actual: number, limit: number, unit = 'bytes') {
+    super('RINGBOLT_TOO_LARGE', `${what} of ${actual} ${unit} exceeds the limit of ${limit}`, {
       what,
       actual,
       limit,
+      unit,
     })
   }
 }
@@ -78,5 +79,130 @@ export class SnapshotExpiredError extends RingboltError {
       `the snapshot is older than ${ageMaxMs} ms (snapshotAgeMaxMs) and was given up`,
       { ageMaxMs },
     )
+  }
+}
+
+/** An update of a document that is not there. `RINGBOLT_NOT_FOUND` */
+export class NotFoundError extends RingboltError {
+  constructor(collection: string, id: number | string) {
+    super('RINGBOLT_NOT_FOUND', `collection ${collection} has no document with id ${quoted(id)}`, {
+      collection,
+      id,
+    })
+  }
+}
+
+/** Another document has the id, or the value of a unique index. `RINGBOLT_UNIQUE` */
+export class UniqueError extends RingboltError {
+  /** @param index `id` for the id itself */
+  constructor(collection: string, index: string, value: string) {
+    super(
+      'RINGBOLT_UNIQUE',
+      `collection ${collection} has another document whose ${index} is ${value}`,
+      { collection, index, value },
+    )
+  }
+}
+
+/** Others changed what was read, each time that it was tried. `RINGBOLT_CONFLICT` */
+export class ConflictError extends RingboltError {
+  constructor(what: string, attempts: number) {
+    super('RINGBOLT_CONFLICT', `${what} met a conflict each of ${attempts} times`, {
+      what,
+      attempts,
+    })
+  }
+}
+
+/** No such collection in the database. `RINGBOLT_UNKNOWN_COLLECTION` */
+export class UnknownCollectionError extends RingboltError {
+  constructor(collection: string) {
+    super(
+      'RINGBOLT_UNKNOWN_COLLECTION',
+      `there is no collection ${collection} in this database: open it with the collection's definition`,
+      { collection },
+    )
+  }
+}
+
+/** No such index in the collection. `RINGBOLT_UNKNOWN_INDEX` */
+export class UnknownIndexError extends RingboltError {
+  constructor(collection: string, index: string, problem = 'is not there') {
+    super('RINGBOLT_UNKNOWN_INDEX', `index ${index} of collection ${collection} ${problem}`, {
+      collection,
+      index,
+    })
+  }
+}
+
+/** The collection's definition and what the database has of it do not go together. `RINGBOLT_DEFINITION` */
+export class DefinitionError extends RingboltError {
+  constructor(collection: string, problem: string, facts: ErrorFacts = {}) {
+    super('RINGBOLT_DEFINITION', `collection ${collection}: ${problem}`, { collection, ...facts })
+  }
+}
+
+/** A document could not be brought to the definition's version. `RINGBOLT_MIGRATION` */
+export class MigrationError extends RingboltError {
+  constructor(
+    collection: string,
+    id: number | string,
+    version: number,
+    why: string,
+    cause?: unknown,
+  ) {
+    super(
+      'RINGBOLT_MIGRATION',
+      `collection ${collection}: document ${quoted(id)} of version ${version} ${why}`,
+      { collection, id, version },
+      cause,
+    )
+  }
+}
+
+/** A blocking write met something that can only be awaited. `RINGBOLT_ASYNC` */
+export class AsyncInSyncError extends RingboltError {
+  constructor(what: string) {
+    super('RINGBOLT_ASYNC', `${what} returned a promise, which a blocking call cannot wait for`, {
+      what,
+    })
+  }
+}
+
+/** A transaction used where it must not be: after its end, or inside another one. `RINGBOLT_TRANSACTION` */
+export class TransactionError extends RingboltError {
+  constructor(problem: string) {
+    super('RINGBOLT_TRANSACTION', problem)
+  }
+}
+
+/** The transaction did not end in time; nothing of it was committed. `RINGBOLT_TIMEOUT` */
+export class TransactionTimeoutError extends RingboltError {
+  constructor(timeoutMs: number) {
+    super('RINGBOLT_TIMEOUT', `the transaction took longer than ${timeoutMs} ms`, { timeoutMs })
+  }
+}
+
+function quoted(id: number | string): string {
+  return typeof id === 'string' ? JSON.stringify(id) : String(id)
+}
+
+/** Closing waited in vain for commands that are reserved and not published. `RINGBOLT_BUSY` */
+export class StoreClosingError extends RingboltError {
+  constructor(unpublishedBytes: number, timeoutMs: number) {
+    super(
+      'RINGBOLT_BUSY',
+      `${unpublishedBytes} bytes of commands are reserved and not published after ${timeoutMs} ms`,
+      { unpublishedBytes, timeoutMs },
+    )
+  }
+}
+
+/** The sequencer's thread ended by itself. `RINGBOLT_SEQUENCER` */
+export class SequencerThreadError extends RingboltError {
+  constructor(exitCode: number) {
+    super('RINGBOLT_SEQUENCER', `the sequencer's thread ended with exit code ${exitCode}`, {
+      exitCode,
+    })
   }
 }

@@ -1,0 +1,263 @@
+/**
+ * Writes outside of transactions: each reads the newest state, and commits under the condition that the document
+ * is still what was read. The entries of indexes follow from the document, so that condition vouches for them too.
+ *
+ * An index that is being built may not have this document's entry yet: in a unique one the key may be another's.
+ * `removed` looks then, and commits under the condition of what it saw.
+ */
+import type { Fields } from '../document/format.ts'
+import { encodeId, type Id, type IndexValue } from '../document/keys.ts'
+import { NotFoundError, StoreFullError, UniqueError } from '../errors.ts'
+import type { IndexInfo } from '../query/reader.ts'
+import { CommandBuilder, type Expectation } from '../sequencer/command.ts'
+import type { CollectionState } from './collection-state.ts'
+import { type CollectionView, typed } from './collection-view.ts'
+import { type Change, type CollectionWriter, DocumentPreparer } from './collection-writer.ts'
+import type { CollectionDefinition } from './define-collection.ts'
+import type { StoredDocument } from './definition-types.ts'
+import {
+  EMPTY_VALUE,
+  entriesOf,
+  type IndexEntries,
+  type IndexEntry,
+  NO_ENTRIES,
+  sameBytes,
+  tupleText,
+  without,
+} from './index-entries.ts'
+import { Attempts, commit, type Work, type WorkContext } from './work.ts'
+
+/** Of one write, under contention. */
+export const WRITE_RETRIES_MAX = 200
+
+/** What a writer needs of its collection: the newest state that this thread knows, and a look for a newer one. */
+export interface NewestState<Doc extends StoredDocument> {
+  readonly newest: CollectionView<Doc>
+  /** @throws UnknownCollectionError when it is gone */
+  refresh(): void
+}
+
+interface DocumentChange {
+  readonly id: Id
+  readonly key: Uint8Array
+  readonly expect: Expectation | undefined
+  readonly before: IndexEntries | undefined
+  /** Undefined: deleted. */
+  readonly value: Uint8Array | undefined
+  readonly after: IndexEntries | undefined
+}
+
+/** The operations of a command that a unique index may refuse. */
+interface UniquePut {
+  readonly operation: number
+  readonly index: IndexInfo
+  readonly tuple: readonly IndexValue[]
+}
+
+type Outcome = 'done' | 'stale'
+
+export class AutocommitWriter<Doc extends StoredDocument> implements CollectionWriter<Doc> {
+  readonly #definition: CollectionDefinition
+  readonly #collection: NewestState<Doc>
+  readonly #context: WorkContext
+  readonly #preparer: DocumentPreparer<Doc>
+  readonly #insertMany: (inputs: readonly unknown[]) => Work<Id[]>
+
+  /** @param insertMany several documents are a transaction */
+  constructor(
+    definition: CollectionDefinition,
+    collection: NewestState<Doc>,
+    context: WorkContext,
+    insertMany: (inputs: readonly unknown[]) => Work<Id[]>,
+  ) {
+    this.#definition = definition
+    this.#collection = collection
+    this.#context = context
+    this.#preparer = new DocumentPreparer(definition)
+    this.#insertMany = insertMany
+  }
+
+  *insert(input: unknown): Work<Id> {
+    const { fields, id: chosen } = this.#preparer.given(input)
+    const attempts = this.#attempts('insert')
+    for (;;) {
+      const { state } = this.#collection.newest
+      const id = chosen ?? (yield* state.binding.ids.take())
+      const key = encodeId(id)
+      const outcome = yield* this.#put(yield* this.#preparer.accepted(fields, id), {
+        id,
+        key,
+        expect: 'absent',
+        before: undefined,
+      })
+      if (outcome === 'done') return id
+      if (this.#exists(key)) {
+        if (chosen !== undefined)
+          throw new UniqueError(this.#definition.name, 'id', tupleText([id]))
+        if (typeof id === 'number') yield* state.binding.ids.taken(id, state.tree)
+      }
+      yield* attempts.failed()
+    }
+  }
+
+  insertMany(inputs: readonly unknown[]): Work<Id[]> {
+    return this.#insertMany(inputs)
+  }
+
+  *update(id: Id, change: Change<Doc>): Work<Doc> {
+    const key = encodeId(id)
+    const attempts = this.#attempts('update')
+    for (;;) {
+      const { newest } = this.#collection
+      const document = newest.read(key)
+      if (document !== undefined) {
+        const expect = newest.sequence
+        const before = entriesOf(document, newest.indexes, id)
+        const fields = yield* this.#preparer.changed(document, id, change)
+        const outcome = yield* this.#put(fields, { id, key, expect, before }, newest.state)
+        if (outcome === 'done') return typed(fields)
+      } else if (this.#isCurrent()) {
+        throw new NotFoundError(this.#definition.name, id)
+      }
+      yield* attempts.failed()
+    }
+  }
+
+  *upsert(input: unknown): Work<Id> {
+    const { fields, id } = this.#preparer.given(input)
+    if (id === undefined) return yield* this.insert(input)
+    const key = encodeId(id)
+    const accepted = yield* this.#preparer.accepted(fields, id)
+    const attempts = this.#attempts('upsert')
+    for (;;) {
+      const { newest } = this.#collection
+      const known =
+        newest.indexes.length === 0 ? { expect: undefined } : entriesNow(newest, key, id)
+      const outcome = yield* this.#put(accepted, { id, key, ...known }, newest.state)
+      if (outcome === 'done') return id
+      yield* attempts.failed()
+    }
+  }
+
+  *delete(id: Id): Work<boolean> {
+    const key = encodeId(id)
+    const attempts = this.#attempts('delete')
+    for (;;) {
+      const { newest } = this.#collection
+      const { expect, before } = entriesNow(newest, key, id)
+      if (expect === 'absent') {
+        if (this.#isCurrent()) return false
+      } else {
+        const change = { id, key, expect, before, value: undefined, after: undefined }
+        const outcome = yield* this.#commit(newest.state, change)
+        if (outcome === 'done') return true
+      }
+      yield* attempts.failed()
+    }
+  }
+
+  *#put(
+    fields: Fields,
+    known: Pick<DocumentChange, 'id' | 'key' | 'expect'> & { before?: IndexEntries | undefined },
+    state: CollectionState = this.#collection.newest.state,
+  ): Work<Outcome> {
+    const value = state.binding.codec.encode(fields, this.#definition.version)
+    const after = entriesOf(fields, state.indexes, known.id)
+    return yield* this.#commit(state, { before: undefined, ...known, value, after })
+  }
+
+  *#commit(state: CollectionState, change: DocumentChange): Work<Outcome> {
+    const command = new CommandBuilder()
+    command.checkDefinition(state.tree, state.entry.definition)
+    if (change.value === undefined) command.delete(state.tree, change.key, change.expect)
+    else command.put(state.tree, change.key, change.value, change.expect)
+    const uniquePuts = this.#changeIndexes(command, state, change)
+    const refusal = yield* commit(command)
+    if (refusal === undefined) return 'done'
+    if (refusal.reason === 'full')
+      throw new StoreFullError('the database has no room for the document')
+    if (refusal.reason === 'definition') this.#collection.refresh()
+    const refused = uniquePuts.find(({ operation }) => operation === refusal.operation)
+    if (refused === undefined) return 'stale'
+    throw new UniqueError(this.#definition.name, refused.index.name, tupleText(refused.tuple))
+  }
+
+  #changeIndexes(
+    command: CommandBuilder,
+    state: CollectionState,
+    { id, key, before, after }: DocumentChange,
+  ): UniquePut[] {
+    const uniquePuts: UniquePut[] = []
+    for (const [ordinal, index] of state.indexes.entries()) {
+      const old = before?.[ordinal] ?? NO_ENTRIES
+      const next = after?.[ordinal] ?? NO_ENTRIES
+      for (const entry of without(old, next)) this.#remove(command, index, entry, key)
+      for (const entry of without(next, old)) {
+        const operation = command.put(
+          index.tree,
+          entry.key,
+          index.unique ? encodeId(id) : EMPTY_VALUE,
+          index.unique ? 'absent' : undefined,
+        )
+        if (index.unique) uniquePuts.push({ operation, index, tuple: entry.tuple })
+      }
+    }
+    return uniquePuts
+  }
+
+  #remove(command: CommandBuilder, index: IndexInfo, entry: IndexEntry, idKey: Uint8Array): void {
+    if (index.state === 'ready' || !index.unique) {
+      command.delete(index.tree, entry.key)
+      return
+    }
+    const there = this.#context.engine.latest.get(index.tree, entry.key)
+    if (there === undefined) command.check(index.tree, entry.key, 'absent')
+    else if (sameBytes(there.value, idKey)) command.delete(index.tree, entry.key, there.sequence)
+    else command.check(index.tree, entry.key, there.sequence)
+  }
+
+  /** True when nothing was found because nothing is there, not because the collection has moved. */
+  #isCurrent(): boolean {
+    const { state, view } = this.#collection.newest
+    if (view.definition(state.tree) === state.entry.definition) return true
+    this.#collection.refresh()
+    return false
+  }
+
+  #exists(key: Uint8Array): boolean {
+    const { view, state } = this.#collection.newest
+    return view.read(state.tree, key, isThere) === true
+  }
+
+  #attempts(what: string): Attempts {
+    const { environment } = this.#context
+    return new Attempts(
+      `${what} in collection ${this.#definition.name}`,
+      WRITE_RETRIES_MAX,
+      environment,
+    )
+  }
+}
+
+function isThere(): true {
+  return true
+}
+
+/** What stands there now: its sequence and its entries in the indexes. */
+function entriesNow<Doc extends StoredDocument>(
+  newest: CollectionView<Doc>,
+  key: Uint8Array,
+  id: Id,
+): { expect: Expectation; before: IndexEntries | undefined } {
+  if (newest.indexes.length === 0) {
+    const sequence = newest.view.read(newest.primaryTree, key, sequenceOf)
+    return { expect: sequence ?? 'absent', before: undefined }
+  }
+  const document = newest.read(key)
+  if (document === undefined) return { expect: 'absent', before: undefined }
+  return { expect: newest.sequence, before: entriesOf(document, newest.indexes, id) }
+}
+
+function sequenceOf(_bytes: Buffer, _start: number, _end: number, sequence: number): number {
+  return sequence
+}

@@ -1,0 +1,163 @@
+/**
+ * Writes inside a transaction: kept in its view until it commits.
+ */
+import { encodeId, type Id } from '../document/keys.ts'
+import { NotFoundError, UniqueError } from '../errors.ts'
+import { type CollectionView, typed } from './collection-view.ts'
+import { type Change, type CollectionWriter, DocumentPreparer } from './collection-writer.ts'
+import type { CollectionDefinition } from './define-collection.ts'
+import type { StoredDocument } from './definition-types.ts'
+import {
+  EMPTY_VALUE,
+  entriesOf,
+  type IndexEntries,
+  NO_ENTRIES,
+  sameBytes,
+  tupleText,
+  without,
+} from './index-entries.ts'
+import type { TransactionView } from './transaction-view.ts'
+import type { Work } from './work.ts'
+
+interface KnownDocument {
+  readonly id: Id
+  readonly key: Uint8Array
+  /** Its entries in the indexes so far; undefined when it is not there. */
+  readonly before: IndexEntries | undefined
+}
+
+export class TransactionWriter<Doc extends StoredDocument> implements CollectionWriter<Doc> {
+  readonly #definition: CollectionDefinition
+  readonly #collection: CollectionView<Doc>
+  readonly #view: TransactionView
+  readonly #assertUsable: () => void
+  readonly #preparer: DocumentPreparer<Doc>
+
+  constructor(
+    definition: CollectionDefinition,
+    collection: CollectionView<Doc>,
+    view: TransactionView,
+    assertUsable: () => void,
+  ) {
+    this.#definition = definition
+    this.#collection = collection
+    this.#view = view
+    this.#assertUsable = assertUsable
+    this.#preparer = new DocumentPreparer(definition)
+  }
+
+  *insert(input: unknown): Work<Id> {
+    this.#assertUsable()
+    const { fields, id: chosen } = this.#preparer.given(input)
+    for (;;) {
+      const id = chosen ?? (yield* this.#collection.state.binding.ids.take())
+      const key = encodeId(id)
+      const accepted = yield* this.#preparer.accepted(fields, id)
+      if (!this.#exists(key)) {
+        this.#put(accepted, { id, key, before: undefined })
+        return id
+      }
+      if (chosen !== undefined) throw new UniqueError(this.#definition.name, 'id', tupleText([id]))
+      const { binding, tree } = this.#collection.state
+      if (typeof id === 'number') yield* binding.ids.taken(id, tree)
+    }
+  }
+
+  *insertMany(inputs: readonly unknown[]): Work<Id[]> {
+    const ids: Id[] = []
+    for (const input of inputs) ids.push(yield* this.insert(input))
+    return ids
+  }
+
+  *update(id: Id, change: Change<Doc>): Work<Doc> {
+    this.#assertUsable()
+    const key = encodeId(id)
+    const { primaryTree, indexes } = this.#collection
+    for (;;) {
+      const written = this.#view.written(primaryTree, key)
+      const document = this.#collection.read(key)
+      if (document === undefined) throw new NotFoundError(this.#definition.name, id)
+      const before = entriesOf(document, indexes, id)
+      const fields = yield* this.#preparer.changed(document, id, change)
+      // An asynchronous closure may have been overtaken by another write of this transaction.
+      if (this.#view.written(primaryTree, key) !== written) continue
+      this.#put(fields, { id, key, before })
+      return typed(fields)
+    }
+  }
+
+  *upsert(input: unknown): Work<Id> {
+    this.#assertUsable()
+    const { fields, id } = this.#preparer.given(input)
+    if (id === undefined) return yield* this.insert(input)
+    const key = encodeId(id)
+    const accepted = yield* this.#preparer.accepted(fields, id)
+    this.#put(accepted, { id, key, before: this.#entriesNow(key, id) })
+    return id
+  }
+
+  // A generator like the other writes, though it has nothing to wait for.
+  // oxlint-disable-next-line require-yield
+  *delete(id: Id): Work<boolean> {
+    this.#assertUsable()
+    const key = encodeId(id)
+    const before = this.#entriesNow(key, id)
+    if (before === undefined) return false
+    this.#changeIndexes({ id, key, before }, undefined)
+    this.#view.writeRead(this.#collection.primaryTree, key, undefined)
+    return true
+  }
+
+  #exists(key: Uint8Array): boolean {
+    return this.#view.get(this.#collection.primaryTree, key) !== undefined
+  }
+
+  #entriesNow(key: Uint8Array, id: Id): IndexEntries | undefined {
+    const document = this.#collection.read(key)
+    return document && entriesOf(document, this.#collection.indexes, id)
+  }
+
+  /** All that can be refused comes before the first change: a refused write leaves nothing behind. */
+  #put(fields: object, known: KnownDocument): void {
+    const { state, indexes, primaryTree } = this.#collection
+    const value = state.binding.codec.encode(fields, this.#definition.version)
+    const after = entriesOf(fields, indexes, known.id)
+    this.#checkUnique(known, after)
+    this.#changeIndexes(known, after)
+    this.#view.writeRead(primaryTree, known.key, value)
+  }
+
+  #checkUnique({ key, before }: KnownDocument, after: IndexEntries): void {
+    for (const [ordinal, index] of this.#collection.indexes.entries()) {
+      if (!index.unique) continue
+      for (const entry of without(after[ordinal]!, before?.[ordinal] ?? NO_ENTRIES)) {
+        const there = this.#view.get(index.tree, entry.key)
+        if (there === undefined || sameBytes(there.value, key)) continue
+        throw new UniqueError(this.#definition.name, index.name, tupleText(entry.tuple))
+      }
+    }
+  }
+
+  #changeIndexes({ key, before }: KnownDocument, after: IndexEntries | undefined): void {
+    for (const [ordinal, index] of this.#collection.indexes.entries()) {
+      const old = before?.[ordinal] ?? NO_ENTRIES
+      const next = after?.[ordinal] ?? NO_ENTRIES
+      for (const entry of without(old, next)) {
+        if (!index.unique) this.#view.writeVouched(index.tree, entry.key, undefined)
+        else if (this.#isOwn(index.tree, entry.key, key)) {
+          this.#view.writeRead(index.tree, entry.key, undefined)
+        }
+      }
+      for (const entry of without(next, old)) {
+        if (index.unique) this.#view.writeRead(index.tree, entry.key, key)
+        else this.#view.writeVouched(index.tree, entry.key, EMPTY_VALUE)
+      }
+    }
+  }
+
+  /** In an index that is being built, the value's entry may be another document's, or not there yet. */
+  #isOwn(tree: number, entryKey: Uint8Array, idKey: Uint8Array): boolean {
+    const there = this.#view.get(tree, entryKey)
+    return there !== undefined && sameBytes(there.value, idKey)
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What has to be so of a document before it is written: a plain object, that the collection's schema accepts.
+ */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { ValidationError } from '../document/errors.ts'
+import type { Fields } from '../document/format.ts'
+import type { Id } from '../document/keys.ts'
+import { kindOf } from '../document/refusals.ts'
+import type { CollectionDefinition } from './define-collection.ts'
+import { settled, type Work } from './work.ts'
+
+const ISSUES_TOLD_MAX = 5
+
+export class DocumentValidator {
+  readonly #definition: CollectionDefinition
+  /** The schema has asked for `id`: it is among its fields. */
+  #idInside = false
+
+  constructor(definition: CollectionDefinition) {
+    this.#definition = definition
+  }
+
+  /** @throws ValidationError */
+  checkId(id: unknown): asserts id is Id {
+    const { name, id: kind } = this.#definition
+    if (kind !== undefined && typeof id !== kind) {
+      throw new ValidationError(`collection ${name}: an id must be a ${kind}, not ${kindOf(id)}`, {
+        collection: name,
+        field: 'id',
+      })
+    }
+  }
+
+  /**
+   * The document as it is to be stored: what the schema made of it, its id first.
+   * @throws ValidationError; AsyncInSyncError for an asynchronous schema in a blocking write
+   */
+  *accepted(document: Fields, id: Id): Work<Fields> {
+    const { schema, name } = this.#definition
+    if (schema === undefined) return withId(id, document)
+    let result = yield* this.#validate(schema, document, id)
+    if (!this.#idInside && result.issues?.some(isAboutId) === true) {
+      this.#idInside = true
+      result = yield* this.#validate(schema, document, id)
+    }
+    if (result.issues !== undefined) throw refused(name, result.issues)
+    const output = asFields(result.value, name)
+    if (Object.hasOwn(output, 'id') && output['id'] !== id) {
+      throw new ValidationError(`collection ${name}: the schema must not change the id`, {
+        collection: name,
+        field: 'id',
+      })
+    }
+    return withId(id, output)
+  }
+
+  /** A schema sees the id only when it knows of it: others may refuse fields that they do not know. */
+  *#validate(
+    schema: StandardSchemaV1,
+    document: Fields,
+    id: Id,
+  ): Work<StandardSchemaV1.Result<unknown>> {
+    const { id: _, ...fields } = document
+    const input = this.#idInside ? withId(id, fields) : fields
+    const what = `the schema of collection ${this.#definition.name}`
+    return yield* settled(schema['~standard'].validate(input), what)
+  }
+}
+
+/** A copy whose first field is the id: so all documents of a kind have one shape. */
+function withId(id: Id, fields: Fields): Fields {
+  const document: Fields = { id, ...fields }
+  document['id'] = id
+  return document
+}
+
+/** @throws ValidationError unless it is a plain object */
+export function asFields(value: unknown, collection: string): Fields {
+  if (isPlain(value)) return value
+  throw new ValidationError(
+    `collection ${collection}: a document must be a plain object, not ${kindOf(value)}`,
+    { collection },
+  )
+}
+
+/** An object literal's or none as prototype, of whatever realm. */
+function isPlain(value: unknown): value is Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+function pathOf(issue: StandardSchemaV1.Issue): string {
+  const steps = issue.path ?? []
+  return steps.map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
+}
+
+function isAboutId(issue: StandardSchemaV1.Issue): boolean {
+  return pathOf(issue) === 'id'
+}
+
+function refused(collection: string, issues: readonly StandardSchemaV1.Issue[]): ValidationError {
+  const told = issues.slice(0, ISSUES_TOLD_MAX).map((issue) => {
+    const path = pathOf(issue)
+    return path === '' ? issue.message : `${path}: ${issue.message}`
+  })
+  const more = issues.length > told.length ? ` and ${issues.length - told.length} more` : ''
+  return new ValidationError(
+    `collection ${collection}: the schema refuses the document: ${told.join('; ')}${more}`,
+    { collection, path: issues[0] === undefined ? '' : pathOf(issues[0]), issues: issues.length },
+  )
+}
