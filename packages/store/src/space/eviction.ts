@@ -1,6 +1,8 @@
 /**
  * Which pages leave memory: a clock's hand goes over the frames, passes those used since it came by last, and
- * takes the others. Clean ones go at once; dirty ones are collected, written in one go, swept, and go then.
+ * takes the others. Clean ones go at once; dirty ones are collected, from one call to the next, until there is
+ * a batch of them: that is written in order of its place, swept, and goes then. So clean and dirty pages go in
+ * turn, and a cache full of dirty ones does not keep out what is read.
  *
  * Threads: the sequencer's own. Readers say what they use by a plain byte for each frame; one that is lost
  * costs a page that is read from the file again.
@@ -34,6 +36,7 @@ export class Eviction {
   readonly #sweep: () => void
   readonly #batchMax: number
   #hand = 0
+  /** Dirty frames that the hand found unused, until there are enough of them. */
   #cold: number[] = []
 
   constructor(
@@ -52,28 +55,21 @@ export class Eviction {
     this.#batchMax = Math.min(BATCH_MAX, Math.max(BATCH_MIN, share))
   }
 
-  /** Evicts up to `wanted` clean pages that were not used since the hand came by; returns how many. */
-  evictClean(wanted: number): number {
-    const evicted = this.#round(wanted, false)
-    if (evicted === 0 && this.#frames.unsweptCount > 0) this.#sweep()
-    return evicted
-  }
-
-  /** Evicts up to `wanted` pages, writes dirty ones where that is needed; returns how many. */
+  /** Evicts `wanted` pages or some more, fewer when there are no more; returns how many. */
   evict(wanted: number): number {
     let evicted = 0
     for (let round = 0; round < ROUNDS_MAX && evicted < wanted; round++) {
-      evicted += this.#round(wanted - evicted, true)
+      evicted += this.#round(wanted - evicted)
       if (evicted >= wanted) break
       evicted += this.#spillCold()
       // Those that a checkpoint has written.
       this.#sweep()
     }
-    this.#cold = []
     return evicted
   }
 
-  #round(wanted: number, spill: boolean): number {
+  /** Once around, at the most. */
+  #round(wanted: number): number {
     const frames = this.#frames
     let evicted = 0
     for (let passed = 0; passed < frames.count && evicted < wanted; passed++) {
@@ -83,7 +79,7 @@ export class Eviction {
       if (frames.isEvictable(frame)) {
         this.#evict(frame)
         evicted++
-      } else if (spill && frames.isDirty(frame)) {
+      } else if (frames.isDirty(frame)) {
         this.#cold.push(frame)
         if (this.#cold.length >= this.#batchMax) evicted += this.#spillCold()
       }
@@ -98,9 +94,11 @@ export class Eviction {
 
   /** Writes the cold pages collected, as far as those that they refer to are written, and evicts them. */
   #spillCold(): number {
-    const cold = this.#cold.toSorted((a, b) => this.#rank(a) - this.#rank(b))
+    // They may have been collected some time ago, and twice.
+    const cold = [...new Set(this.#cold)].filter((frame) => this.#frames.isDirty(frame))
     this.#cold = []
     if (cold.length === 0) return 0
+    cold.sort((a, b) => this.#rank(a) - this.#rank(b))
     const written: number[] = []
     this.#gather(() => this.#writeFrom(cold, written))
     this.counts.spills += written.length

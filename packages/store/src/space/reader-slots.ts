@@ -107,7 +107,8 @@ export class ReaderSlot {
   /** Enters the newest version; returns it. */
   enter(): number {
     const memory = this.#memory
-    let version = memory.load(WORD_VERSION)
+    // A plain load: whatever it finds is confirmed below.
+    let version = this.#control[WORD_VERSION]!
     for (;;) {
       // Tells the sequencer what must stay.
       memory.store(this.#entered, version)

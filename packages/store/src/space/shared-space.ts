@@ -355,10 +355,7 @@ export class SharedSpace implements PageSpace {
   #hasRoomToAdmit(): boolean {
     const reserve = Math.min(RESERVE_MAX, this.#frames.count >>> 3)
     if (this.#frames.freeCount > reserve) return true
-    // When all is dirty, readers would not find anything in memory for as long as it stays so.
-    if (this.#eviction.evictClean(this.#evictionBatch) === 0) {
-      this.#eviction.evict(this.#evictionBatch)
-    }
+    this.#eviction.evict(this.#evictionBatch)
     this.#frames.pollLimbo()
     return this.#frames.freeCount > reserve
   }
