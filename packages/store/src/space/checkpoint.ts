@@ -20,7 +20,13 @@
  * written may then be lost, so the memory's state must not be used for another checkpoint.
  */
 import { NO_PAGE, NOT_WRITTEN, PAGE_CHECKSUM_WORD, PAGE_WORDS } from '../page/page.ts'
-import { extentsBelow, type FreeExtents, FreeListWriter, freeListPages } from './free-list.ts'
+import {
+  extentCountOf,
+  extentsBelow,
+  type FreeExtents,
+  FreeListWriter,
+  freeListPages,
+} from './free-list.ts'
 import type { MainFile } from './main-file.ts'
 import { NO_REFERENCE, type PageReference } from './meta.ts'
 import type { RetiredPages } from './page-ids.ts'
@@ -185,7 +191,7 @@ export class Checkpoint {
     const { pageIds, pages } = this.#main
     const free = pageIds.freeWith(this.#space)
     // Taking a page out of the middle of an extent makes two of it.
-    const extentCount = free.extentCount
+    const extentCount = extentCountOf(free)
     let listPages = freeListPages(extentCount)
     while (listPages < freeListPages(extentCount + listPages)) listPages++
     const places: number[] = []

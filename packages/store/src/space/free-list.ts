@@ -45,19 +45,29 @@ export interface FreeExtents {
  * @param end above all members
  */
 export function extentsBelow(free: PageIdSet, end: number): FreeExtents {
-  const pairs = new Uint32Array(2 * free.extentCount)
+  const pairs = new Uint32Array(2 * extentCountOf(free))
   let words = 0
-  let pageCount = end
-  for (const [first, count] of free.extents()) {
+  let tail = 0
+  free.forEachExtent((first, count) => {
     if (first + count === end) {
-      pageCount = first
-      break
+      tail = count
+      return
     }
     pairs[words] = first
     pairs[words + 1] = count
     words += 2
+  })
+  return {
+    pairs: pairs.subarray(0, words),
+    freeCount: free.size - tail,
+    pageCount: end - tail,
   }
-  return { pairs: pairs.subarray(0, words), freeCount: free.size - (end - pageCount), pageCount }
+}
+
+export function extentCountOf(free: PageIdSet): number {
+  let count = 0
+  free.forEachExtent(() => count++)
+  return count
 }
 
 /** Writes a list's pages, the last one first, as many at a time as the caller likes. */
@@ -119,9 +129,8 @@ function encodeFreePage(pageId: number, next: PageReference, pairs: Uint32Array)
   page.writeUInt32LE(next.pageId, FREE_NEXT_OFFSET)
   page.writeUInt32LE(next.checksum, FREE_NEXT_OFFSET + 4)
   page.writeUInt32LE(pairs.length / 2, FREE_EXTENT_COUNT_OFFSET)
-  for (const [index, word] of pairs.entries()) {
-    page.writeUInt32LE(word, FREE_EXTENTS_OFFSET + index * 4)
-  }
+  // In memory as in the file: both are little-endian.
+  new Uint32Array(page.buffer, page.byteOffset + FREE_EXTENTS_OFFSET, pairs.length).set(pairs)
   return page
 }
 

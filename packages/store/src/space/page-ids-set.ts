@@ -141,37 +141,15 @@ export class PageIdSet {
     }
   }
 
-  get extentCount(): number {
-    let count = 0
-    for (const _extent of this.extents()) count++
-    return count
-  }
-
   /** Runs of neighbours, rising. The set must not change meanwhile. */
-  *extents(): Generator<readonly [first: number, count: number], undefined, undefined> {
-    let first = -1
-    let end = -1
-    for (const [start, count] of this.#runs()) {
-      if (start === end) {
-        end += count
-        continue
-      }
-      if (end > first) yield [first, end - first]
-      first = start
-      end = start + count
-    }
-    if (end > first) yield [first, end - first]
-    return undefined
-  }
-
-  /** Runs that may touch where words and chunks do. */
-  *#runs(): Generator<readonly [start: number, count: number], undefined, undefined> {
+  forEachExtent(visit: (first: number, count: number) => void): void {
+    const runs = new RunJoiner(visit)
     for (const [index, chunk] of this.#chunks.entries()) {
       const base = index * CHUNK_IDS
-      if (chunk === 'full') yield [base, CHUNK_IDS]
-      else if (chunk !== undefined && chunk.count > 0) yield* runsOfWords(base, chunk.words)
+      if (chunk === 'full') runs.add(base, CHUNK_IDS)
+      else if (chunk !== undefined && chunk.count > 0) addRunsOfWords(base, chunk.words, runs)
     }
-    return undefined
+    runs.end()
   }
 
   copy(): PageIdSet {
@@ -206,25 +184,40 @@ export class PageIdSet {
   }
 }
 
-function* runsOfWords(
-  base: number,
-  words: Uint32Array,
-): Generator<readonly [start: number, count: number], undefined, undefined> {
-  for (let at = 0; at < words.length; at++) {
-    let rest = words[at] ?? 0
-    const start = base + at * WORD_BITS
-    if (rest === ALL) {
-      yield [start, WORD_BITS]
-      continue
+/** Makes one extent of runs that touch where words and chunks do. */
+class RunJoiner {
+  readonly #visit: (first: number, count: number) => void
+  #first = 0
+  #end = 0
+
+  constructor(visit: (first: number, count: number) => void) {
+    this.#visit = visit
+  }
+
+  add(start: number, count: number): void {
+    if (start !== this.#end) {
+      this.end()
+      this.#first = start
     }
+    this.#end = start + count
+  }
+
+  end(): void {
+    if (this.#end > this.#first) this.#visit(this.#first, this.#end - this.#first)
+  }
+}
+
+function addRunsOfWords(base: number, words: Uint32Array, runs: RunJoiner): void {
+  for (let at = 0; at < words.length; at++) {
+    let rest = words[at]!
+    const start = base + at * WORD_BITS
     while (rest !== 0) {
       const from = lowestBit(rest)
-      // Of the zeros above the run's first bit, the lowest ends it; there is one, or it runs to bit 31.
+      // Of the zeros above the run's first bit, the lowest ends it; without one it runs to bit 31.
       const above = ~rest & (ALL << from)
       const to = above === 0 ? WORD_BITS : lowestBit(above)
-      yield [start + from, to - from]
+      runs.add(start + from, to - from)
       rest = to === WORD_BITS ? 0 : rest & (ALL << to)
     }
   }
-  return undefined
 }

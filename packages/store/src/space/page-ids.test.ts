@@ -49,8 +49,7 @@ describe('page id set', () => {
           expect(set.size).toBe(model.size)
         }
         const copy = set.copy()
-        expect([...copy.extents()]).toEqual(extentsOf(model))
-        expect(copy.extentCount).toBe(extentsOf(model).length)
+        expect(listed(copy)).toEqual(extentsOf(model))
         set.add(77)
         expect(copy.has(77)).toBe(model.has(77))
       }),
@@ -62,12 +61,18 @@ describe('page id set', () => {
     const set = new PageIdSet()
     set.addExtent(3, PAGE_COUNT_MAX - 3)
     expect(set.size).toBe(PAGE_COUNT_MAX - 3)
-    expect([...set.extents()]).toEqual([[3, PAGE_COUNT_MAX - 3]])
+    expect(listed(set)).toEqual([[3, PAGE_COUNT_MAX - 3]])
     expect(set.takeLowest()).toBe(3)
     expect(set.delete(PAGE_COUNT_MAX - 1)).toBe(true)
-    expect([...set.extents()]).toEqual([[4, PAGE_COUNT_MAX - 5]])
+    expect(listed(set)).toEqual([[4, PAGE_COUNT_MAX - 5]])
   })
 })
+
+function listed(set: PageIdSet): (readonly [number, number])[] {
+  const extents: [number, number][] = []
+  set.forEachExtent((first, count) => extents.push([first, count]))
+  return extents
+}
 
 function extentsOf(ids: ReadonlySet<number>): (readonly [number, number])[] {
   const extents: [number, number][] = []
