@@ -237,6 +237,29 @@ describe('making room', () => {
     expect(() => space.locate(999, 0)).toThrow(StoreCorruptError)
   })
 
+  test('S10: in memory a reader that holds retired pages is waited for, a snapshot only for a moment', () => {
+    const bench = new SpaceBench(16, { inMemory: true })
+    const { space } = bench
+    const pages = Array.from({ length: 15 }, (_, content) => leafOf(space, content))
+    bench.publish(pages[0]!)
+    const reader = bench.reader()
+    reader.enter()
+    for (const page of pages.slice(2)) space.retire(page)
+    bench.publish(pages[0]!)
+    bench.onPause = () => {
+      if (bench.pauses === 3) reader.leave()
+    }
+    space.makeRoom(12)
+    expect(bench.pauses).toBe(3)
+    const pin = reader.pin()
+    space.retire(pages[1]!)
+    bench.publish(pages[0]!)
+    expect(() => space.makeRoom(15)).toThrow(StoreFullError)
+    expect(bench.pauses).toBeLessThan(30)
+    reader.unpin(pin)
+    space.makeRoom(15)
+  })
+
   test('S10: a reader that holds frames is waited for', () => {
     const bench = new SpaceBench(16)
     const { space } = bench

@@ -100,11 +100,11 @@ const ENTRIES_PER_BUCKET = 4
 /** For pages that a thread reads from the file itself. */
 export const PRIVATE_FRAMES = 32
 
-export const REGION_BYTES_MAX: number = 2 ** 32
-export const SHARED_FRAMES_MIN = 4
-export const SHARED_FRAMES_MAX: number = 2 ** ENTRY_FRAME_BITS
-export const READERS_MAX = 4096
-export const PINS_MAX = 65_536
+const REGION_BYTES_MAX: number = 2 ** 32
+const SHARED_FRAMES_MIN = 4
+const SHARED_FRAMES_MAX: number = 2 ** ENTRY_FRAME_BITS
+const READERS_MAX = 4096
+const PINS_MAX = 65_536
 
 export interface RegionSizes {
   /** Memory for shared frames, in bytes: what a database in memory can hold, or the cache of one in a file. */

@@ -112,8 +112,8 @@ export function raise(memory: SharedMemory, word: number, value: number): void {
 
 /** After a thread's death. */
 export function freePins(memory: SharedMemory, layout: RegionLayout, threadId: number): void {
-  const used = memory.load(WORD_PINS_USED)
-  for (let pinIndex = 0; pinIndex < used; pinIndex++) {
+  // All of them: it may have died before it could say how far there are pins in use.
+  for (let pinIndex = 0; pinIndex < layout.pinsMax; pinIndex++) {
     if (memory.load(layout.wordPinOwners + pinIndex) !== ownerOf(threadId)) continue
     // As its owner would have: the version first, then the pin.
     memory.store(layout.wordPinVersions + pinIndex, NO_VERSION)
@@ -146,10 +146,13 @@ export class Pins {
     }
   }
 
-  /** Revokes pins of versions before `bound`; returns how many. */
-  revokeBefore(bound: number, ageMaxMs: number): number {
-    // What the owners will say when they find out.
+  /** What the owners of pins that are revoked will say when they find out. */
+  setAgeMaxMs(ageMaxMs: number): void {
     this.#memory.store(WORD_PIN_AGE_MAX_MS, Math.min(ageMaxMs, AGE_MAX_MS))
+  }
+
+  /** Revokes pins of versions before `bound`; returns how many. */
+  revokeBefore(bound: number): number {
     const { wordPinVersions } = this.#layout
     const end = wordPinVersions + this.#memory.load(WORD_PINS_USED)
     let revoked = 0

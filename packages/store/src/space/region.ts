@@ -63,7 +63,7 @@ export function createRegion(sizes: RegionSizes): SharedArrayBuffer {
   return buffer
 }
 
-export function layoutOfSizes(sizes: RegionSizes): RegionLayout {
+function layoutOfSizes(sizes: RegionSizes): RegionLayout {
   const sharedFrames = Math.floor(sizes.cacheBytes / PAGE_BYTES)
   const blocks = sizes.publishedBlocks ?? PUBLISHED_BLOCKS
   return regionLayout(sharedFrames, sizes.readersMax, sizes.pinsMax, blocks)

@@ -60,6 +60,8 @@ export interface SpaceStats {
   readonly dirtyPages: number
   /** Pages that the sequencer read from the file for itself. */
   readonly misses: number
+  /** Pages that readers read from the file for themselves; wraps at 2^32. */
+  readonly readerMisses: number
   /** Pages that readers missed and that were read into memory for them. */
   readonly admissions: number
   readonly evictions: number
@@ -77,6 +79,7 @@ export interface SpaceStats {
 /** Looked at for each retired page of a call; keeps the call short after a snapshot that held many. */
 const RECLAIM_LOOKS_MAX = 4096
 const PAUSES_MAX = 1000
+const PAUSES_FOR_RETIRED = 20
 const EVICTION_BATCH_MAX = 32
 const EVICTION_BATCH_SHARE = 8
 const ADMISSIONS_MAX = 16
@@ -189,14 +192,21 @@ export class SharedSpace implements PageSpace {
   makeRoom(pages: number): void {
     if (this.#frames.freeCount >= pages) return
     this.#frames.pollLimbo()
-    for (let pauses = 0; this.#frames.freeCount < pages; ) {
+    let pausesLeft = PAUSES_MAX
+    while (this.#frames.freeCount < pages) {
       const missing = pages - this.#frames.freeCount - this.#frames.limbo.size
-      if (missing <= 0) {
-        if (pauses++ === PAUSES_MAX) throw this.#full(pages)
+      if (missing <= 0 || !this.#findRoom(missing)) {
+        // Frames in limbo are only for readers to pass; pages that are retired may have to stay for long.
+        pausesLeft -= missing <= 0 ? 1 : PAUSES_MAX / PAUSES_FOR_RETIRED
+        if (pausesLeft < 0 || !this.#isWaitingForReaders) throw this.#full(pages)
         this.#environment.pause()
-      } else if (!this.#findRoom(missing)) throw this.#full(pages)
+      }
       this.#frames.pollLimbo()
     }
+  }
+
+  get #isWaitingForReaders(): boolean {
+    return this.#frames.limbo.size > 0 || (this.#file === undefined && this.#retired.count > 0)
   }
 
   #makePage(frame: number): number {
@@ -303,7 +313,8 @@ export class SharedSpace implements PageSpace {
   revokePinsOlderThan(ageMaxMs: number, nowMs: number): number {
     const bound = this.#pinAges.boundOf(this.#publishedVersion, nowMs, ageMaxMs)
     if (bound === undefined) return 0
-    const revoked = this.#pins.revokeBefore(bound, ageMaxMs)
+    this.#pins.setAgeMaxMs(ageMaxMs)
+    const revoked = this.#pins.revokeBefore(bound)
     this.#pinsRevoked += revoked
     return revoked
   }
@@ -329,7 +340,7 @@ export class SharedSpace implements PageSpace {
 
   #forgetWhatIsTooOld(): void {
     this.#frames.forgetBirthsBefore((this.#working - VERSIONS_SPAN / 2) | 0)
-    const revoked = this.#pins.revokeBefore((this.#working - VERSIONS_SPAN) | 0, 0)
+    const revoked = this.#pins.revokeBefore((this.#working - VERSIONS_SPAN) | 0)
     this.#pinsRevoked += revoked
   }
 
@@ -415,6 +426,7 @@ export class SharedSpace implements PageSpace {
       limboFrames: this.#frames.limbo.size,
       dirtyPages: this.#frames.dirtyCount,
       misses: this.#misses,
+      readerMisses: this.#wanted.requests,
       admissions: this.#admissions,
       evictions: this.#eviction.counts.evictions,
       spills: this.#eviction.counts.spills,

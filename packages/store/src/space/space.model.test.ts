@@ -106,7 +106,7 @@ test('S5: a revoked pin is noticed, or its version is whole', () => {
       sequencer({ memory }) {
         const sequencer = new ModelSequencer(memory)
         sequencer.replaceOldPage()
-        sequencer.pins.revokeBefore(sequencer.version, 1000)
+        sequencer.pins.revokeBefore(sequencer.version)
         sequencer.reclaim()
         return sequencer.reuse()
       },
@@ -205,8 +205,12 @@ test('S11: a reader may die anywhere: nothing it held is used before its death i
         },
         reader: readPinned,
       }),
-      finish(_, { sequencer }) {
+      finish(memory, { sequencer }) {
         if (sequencer !== 1) throw new Error(`${String(sequencer)} frames came back, expected 1`)
+        const { layout } = modelSpace(memory)
+        const owners = [readerWord(layout, 0), layout.wordPinOwners, layout.wordPinOwners + 1]
+        if (owners.some((word) => memory.load(word) !== 0))
+          throw new Error('something is still owned')
       },
     },
     'reader',

@@ -26,9 +26,9 @@ export class Wanted {
     this.#taken = memory.load(WORD_WANTED_CURSOR)
   }
 
-  /** How often readers have missed since the region was made, on the 32-bit circle. */
+  /** How often readers have read a page from the file; wraps at 2^32. */
   get requests(): number {
-    return this.#memory.load(WORD_WANTED_CURSOR)
+    return this.#memory.load(WORD_WANTED_CURSOR) >>> 0
   }
 
   /** Calls with requests not yet taken, the oldest first, as long as the call returns true. */
