@@ -1,4 +1,4 @@
-import {
+import fs, {
   chmodSync,
   mkdirSync,
   mkdtempSync,
@@ -9,6 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -112,4 +113,28 @@ test('W5: a read-only store and log read, refuse changes, and change nothing', (
   reader.close()
   const after = readdirSync(folder).map((name) => readFileSync(join(folder, name)).toString('hex'))
   expect(after).toEqual(before)
+})
+
+/**
+ * A process was killed after it had made the log's folder and before it had synced the parent. The next one
+ * found the folder, took it for certain, and acknowledged records in it; the power failed, and the folder was
+ * gone with them.
+ */
+test('a folder that is there already is made certain too', () => {
+  const folder = join(freshFolder(), 'wal')
+  mkdirSync(folder)
+  const { fsyncSync } = fs
+  const synced: number[] = []
+  fs.fsyncSync = (descriptor) => {
+    synced.push(fs.fstatSync(descriptor).ino)
+    fsyncSync(descriptor)
+  }
+  syncBuiltinESMExports()
+  try {
+    expect(new FileStore(folder, { createFolder: true }).location).toBe(folder)
+  } finally {
+    fs.fsyncSync = fsyncSync
+    syncBuiltinESMExports()
+  }
+  expect(synced).toEqual([statSync(join(folder, '..')).ino])
 })

@@ -177,14 +177,16 @@ export class FileStore implements LogStore {
   }
 }
 
-/** Makes the folder if it is missing, and its entry in the parent certain. */
+/**
+ * Makes the folder if it is missing, and its entry in the parent certain. That of one which is there too:
+ * whoever made it may have been killed before he got so far.
+ */
 function makeFolder(folder: string): void {
   attempt('make folder', folder, {}, () => {
     try {
       fs.mkdirSync(folder, { mode: FOLDER_MODE })
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return
-      throw error
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
     }
     const parent = fs.openSync(join(folder, '..'), O_RDONLY | O_DIRECTORY)
     try {
