@@ -21,8 +21,10 @@ export {
 } from './errors.ts'
 export { type Fault, FaultStore, type StoreCall } from './fault-store.ts'
 export { FileStore, type FileStoreOptions } from './file-store.ts'
+export { frameBytesOf, writeFrame } from './frame.ts'
 export type { WrittenGroup } from './group-writer.ts'
 export { type AcknowledgedBy, LogClient } from './log-client.ts'
+export { type FlushPolicy, type GroupSink, LogConsumer } from './log-consumer.ts'
 export type { LogFile, LogStore } from './log-store.ts'
 export { type Lsn, lsnOf } from './lsn.ts'
 export { MemoryStore } from './memory-store.ts'
@@ -45,3 +47,4 @@ export {
   openLog,
   type SharedLogStats,
 } from './shared-log.ts'
+export { WATERMARK_BYTES, Watermarks } from './watermarks.ts'

@@ -50,6 +50,9 @@ export type Code = (typeof Code)[keyof typeof Code]
 export const Expect = { any: 0, absent: 1, sequence: 2 } as const
 export type Expect = (typeof Expect)[keyof typeof Expect]
 
+/** Of a command too short or too strange to say whose it is. */
+export const NO_SLOT = 0xffff
+
 const FORMAT = 1
 const SLOT_OFFSET = 2
 const COUNT_OFFSET: number = SLOT_OFFSET + 2
@@ -220,6 +223,10 @@ export class CommandReader {
     this.#at = start + COMMAND_HEADER_BYTES
     this.ordinal = -1
     this.fault = undefined
+    // What an earlier command said must not be taken for this one's.
+    this.slot = NO_SLOT
+    this.operationCount = 0
+    this.snapshotSequence = 0
     if (end - start < COMMAND_HEADER_BYTES) return this.#refuse(`a command of ${end - start} bytes`)
     if (bytes[start] !== FORMAT || bytes[start + 1] !== 0) {
       return this.#refuse(
