@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { StoreCorruptError, StoreFullError } from '../errors.ts'
 import { PAGE_WORDS } from '../page/page.ts'
 import { freeThread } from './page-reader.ts'
+import { Region } from './region.ts'
 import { readNewest, SpaceBench } from './testing/space-bench.ts'
 import {
   branchOf,
@@ -11,6 +12,7 @@ import {
   leafOf,
   setChild,
 } from './testing/space-doubles.ts'
+import { want } from './wanted.ts'
 
 /** A published branch over leaves with contents 0, 1, 2 …; more than the cache holds, if need be. */
 function grow(bench: SpaceBench, leaves: number): number {
@@ -106,6 +108,17 @@ describe('a cache smaller than the database', () => {
     expect(new Set(frames.values()).size).toBe(31)
     for (const [content, frame] of frames) expect(contentOf(reader.words, frame)).toBe(content)
     reader.leave()
+  })
+
+  test('S10: garbage among the requests is passed over', () => {
+    const bench = new SpaceBench(16)
+    const { space } = bench
+    grow(bench, 30)
+    const { memory } = new Region(bench.region)
+    for (let round = 0; round < 400; round++) want(memory, (round * 0x9e37_79b1) >>> 0, round)
+    for (let round = 0; round < 20; round++) space.admitWanted()
+    expect(space.stats).toMatchObject({ readerMisses: 400, admissions: 0 })
+    expect(space.stats.freeFrames).toBeGreaterThan(0)
   })
 
   test('S10: a page id that was used again is not taken for the page that stood there', () => {

@@ -16,6 +16,7 @@
  *
  * Crash: nothing here outlives the process; the file is written only where no durable checkpoint reads.
  */
+import { isRingboltError } from '@ringbolt/ring'
 import { StoreCorruptError, StoreFullError } from '../errors.ts'
 import {
   NOT_WRITTEN,
@@ -376,8 +377,9 @@ export class SharedSpace implements PageSpace {
       this.#fill(file, pageId, checksum)
       this.#admissions++
     } catch (error) {
-      // A request is a hint, perhaps of a page that is gone by now. If it is damaged, who needs it finds out.
-      if (!(error instanceof StoreCorruptError)) throw error
+      // A request is a hint, perhaps of a page that is gone by now. If it is damaged, or the file cannot be
+      // read, who needs the page finds out.
+      if (!isRingboltError(error)) throw error
     }
   }
 

@@ -30,10 +30,9 @@ function random(below: number): number {
 }
 
 /** A leaf holds its number and the sequence in which it was changed; never a later one than is read at. */
-function readLeaf(): void {
+function readLeaf(index: number): number {
   const { pages, checksums } = reader.directory
   const root = reader.locate(pages[0]!, checksums[0]!)
-  const index = random(work.leaves)
   const word = childWord(root, index)
   const frame = reader.locate(reader.words[word]!, reader.words[word + 1]!)
   const content = contentOf(reader.words, frame)
@@ -42,21 +41,30 @@ function readLeaf(): void {
     const pageId = reader.words[frame * PAGE_WORDS + 1]
     throw new Error(`leaf ${index} at ${reader.sequence}: page ${pageId} holds ${content}`)
   }
+  return content
 }
 
 function readNewest(): void {
   reader.enter()
   try {
-    readLeaf()
+    readLeaf(random(work.leaves))
   } finally {
     reader.leave()
   }
 }
 
-function readPinned(pin: Pin): void {
+/** What was read once through the pin is read the same for as long as it is held. */
+function readPinned(pin: Pin, seen: Map<number, number>): void {
   reader.enterPinned(pin)
   try {
-    for (let times = 0; times < 3; times++) readLeaf()
+    for (let times = 0; times < 3; times++) {
+      const index = random(work.leaves)
+      const content = readLeaf(index)
+      if ((seen.get(index) ?? content) !== content) {
+        throw new Error(`leaf ${index} read ${seen.get(index)} and then ${content}`)
+      }
+      seen.set(index, content)
+    }
   } finally {
     reader.leave()
   }
@@ -64,9 +72,10 @@ function readPinned(pin: Pin): void {
 
 while (control.load(0) === 0) {
   const pin = reader.pin()
-  for (let times = random(20); times >= 0; times--) {
+  const seen = new Map<number, number>()
+  for (let times = random(100); times >= 0; times--) {
     readNewest()
-    readPinned(pin)
+    readPinned(pin, seen)
     // Counted so that the test goes on until enough was read.
     control.add(1, 4)
   }
