@@ -15,8 +15,8 @@ function textOf(file: string, { offset, what, expected, actual }: MainFileFindin
 
 /** There is no such file, and none was to be made. `RINGBOLT_NOT_FOUND` */
 export class MainFileNotFoundError extends RingboltError {
-  constructor(file: string, cause?: unknown) {
-    super('RINGBOLT_NOT_FOUND', `there is no database ${file}`, { file }, cause)
+  constructor(file: string) {
+    super('RINGBOLT_NOT_FOUND', `there is no database ${file}`, { file })
   }
 }
 

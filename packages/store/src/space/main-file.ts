@@ -14,7 +14,7 @@
  * Crash: `create` leaves no file, or one under the temporary name, which the next opener removes, or the whole
  * empty database. `putMeta` leaves the meta before, with the new one old, torn or whole beside it.
  */
-import type { LogFile, LogStore } from '@ringbolt/wal'
+import { type LogFile, LogIoError, type LogStore } from '@ringbolt/wal'
 import { FIRST_PAGE, PAGE_BYTES } from '../page/page.ts'
 import { readFreeList } from './free-list.ts'
 import {
@@ -83,7 +83,9 @@ export class MainFile {
   }
 
   static exists(store: LogStore, name: string): boolean {
-    return store.list().includes(name)
+    const file = unlessMissing(() => store.open(name))
+    file?.close()
+    return file !== undefined
   }
 
   /** Makes an empty database, closed cleanly as it were, and opens it. */
@@ -117,8 +119,8 @@ export class MainFile {
     const readOnly = options.readOnly ?? false
     const place = placeOf(store, name)
     if (!readOnly) removeUnfinished(store, name)
-    if (!MainFile.exists(store, name)) throw new MainFileNotFoundError(place)
-    const file = store.open(name)
+    const file = unlessMissing(() => store.open(name))
+    if (file === undefined) throw new MainFileNotFoundError(place)
     try {
       const { meta, other } = readMetas(file, place)
       const main = new MainFile(file, new PageFile(file, place), meta, other, readOnly)
@@ -188,9 +190,21 @@ function placeOf(store: LogStore, name: string): string {
 }
 
 function removeUnfinished(store: LogStore, name: string): void {
-  if (!store.list().includes(name + UNFINISHED_SUFFIX)) return
-  store.remove(name + UNFINISHED_SUFFIX)
-  store.syncFolder()
+  const removed = unlessMissing(() => {
+    store.remove(name + UNFINISHED_SUFFIX)
+    return true
+  })
+  if (removed) store.syncFolder()
+}
+
+/** Undefined when there is no such file. Listing would take long in a folder of many. */
+function unlessMissing<T>(call: () => T): T | undefined {
+  try {
+    return call()
+  } catch (error) {
+    if (error instanceof LogIoError && error.facts['errno'] === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 function emptyMeta(databaseId: Uint8Array): Meta {

@@ -103,11 +103,6 @@ export class PageFile {
     else this.#file.writeAt(this.#offsetOf(pageId), [image])
   }
 
-  /** Pages with ids that follow one another, in one call. */
-  writePages(firstPageId: number, images: readonly Uint8Array[]): void {
-    this.#file.writeAt(this.#offsetOf(firstPageId), images)
-  }
-
   /**
    * What `write` writes, neighbours go out together, in order of their place. When it throws, pages may be
    * lost that were called written: the caller gives up the file.

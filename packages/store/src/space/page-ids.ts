@@ -164,11 +164,6 @@ export class PageIds {
   get freeCount(): number {
     return this.#free.size
   }
-
-  /** Kept only for checkpoints. */
-  get waitingCount(): number {
-    return this.#waiting.size
-  }
 }
 
 function isAfter(version: number, other: number): boolean {
