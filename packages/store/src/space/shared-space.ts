@@ -37,6 +37,7 @@ import { copyDirectory, type DirectoryReferences, emptyDirectory, Published } fr
 import { ReaderSlots } from './reader-slots.ts'
 import { Region } from './region.ts'
 import { RetiredPages, type VisitRetired } from './retired-pages.ts'
+import type { SpaceStats } from './space-stats.ts'
 import { VERSIONS_SPAN, versionAfter } from './versions.ts'
 import { Wanted } from './wanted.ts'
 import { type ForEachReference, WriteBack } from './write-back.ts'
@@ -51,30 +52,6 @@ export interface SpacePin {
   readonly version: number
   readonly sequence: number
   readonly directory: DirectoryReferences
-}
-
-export interface SpaceStats {
-  readonly frames: number
-  readonly freeFrames: number
-  /** Out of the table, waiting for readers that may be looking at them. */
-  readonly limboFrames: number
-  readonly dirtyPages: number
-  /** Pages that the sequencer read from the file for itself. */
-  readonly misses: number
-  /** Pages that readers read from the file for themselves; wraps at 2^32. */
-  readonly readerMisses: number
-  /** Pages that readers missed and that were read into memory for them. */
-  readonly admissions: number
-  readonly evictions: number
-  /** Dirty pages written out for want of room. */
-  readonly spills: number
-  /** Pages gone from the newest state and not free yet. */
-  readonly retiredWaiting: number
-  readonly pins: number
-  readonly pinsRevoked: number
-  readonly publishedVersion: number
-  /** That a slot or pin is at; the published one when there is no older. */
-  readonly oldestVersion: number
 }
 
 /** Looked at for each retired page of a call; keeps the call short after a snapshot that held many. */

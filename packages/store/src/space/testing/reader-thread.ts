@@ -23,6 +23,8 @@ const file = new PageFile(new FileStore(work.folder, { readOnly: true }).open('p
 const slot = takeReaderSlot(work.region, work.threadId)
 const reader = new PageReader(work.region, slot, file)
 let state = work.seed
+// Only now may the thread be terminated: not in the middle of its imports.
+parentPort?.postMessage('reading')
 
 function random(below: number): number {
   state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
@@ -83,4 +85,3 @@ while (control.load(0) === 0) {
 }
 reader.close()
 file.close()
-parentPort?.postMessage('done')
