@@ -11,7 +11,7 @@ import { NotFoundError, StoreFullError, UniqueError } from '../errors.ts'
 import type { IndexInfo } from '../query/reader.ts'
 import { CommandBuilder, type Expectation } from '../sequencer/command.ts'
 import type { CollectionState } from './collection-state.ts'
-import { type CollectionView, typed } from './collection-view.ts'
+import type { CollectionView } from './collection-view.ts'
 import { type Change, type CollectionWriter, DocumentPreparer } from './collection-writer.ts'
 import type { CollectionDefinition } from './define-collection.ts'
 import type { StoredDocument } from './definition-types.ts'
@@ -115,7 +115,7 @@ export class AutocommitWriter<Doc extends StoredDocument> implements CollectionW
         const before = entriesOf(document, newest.indexes, id)
         const fields = yield* this.#preparer.changed(document, id, change)
         const outcome = yield* this.#put(fields, { id, key, expect, before }, newest.state)
-        if (outcome === 'done') return typed(fields)
+        if (outcome === 'done') return newest.typed(fields)
       } else if (this.#isCurrent()) {
         throw new NotFoundError(this.#definition.name, id)
       }

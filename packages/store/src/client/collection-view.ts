@@ -89,7 +89,7 @@ export class CollectionView<Doc extends StoredDocument> implements CollectionRea
   #document(fields: Fields, key: Uint8Array): Doc {
     const document =
       this.#version === this.#definition.version ? fields : this.#migrated(fields, key)
-    return typed(document)
+    return this.typed(document)
   }
 
   #migrated(fields: Fields, key: Uint8Array): Fields {
@@ -120,11 +120,11 @@ export class CollectionView<Doc extends StoredDocument> implements CollectionRea
     }
     return document
   }
-}
 
-/** Fields that a schema, or the compiler, has seen to be of the collection's type when they were written. */
-export function typed<Doc extends StoredDocument>(fields: Fields): Doc {
-  const document: object = fields
-  // oxlint-disable-next-line no-unsafe-type-assertion
-  return document as Doc
+  /** Fields that a schema, or the compiler, has seen to be of the collection's type when they were written. */
+  typed(fields: Fields): Doc {
+    const document: object = fields
+    // oxlint-disable-next-line no-unsafe-type-assertion
+    return document as Doc
+  }
 }

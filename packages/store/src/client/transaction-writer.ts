@@ -3,7 +3,7 @@
  */
 import { encodeId, type Id } from '../document/keys.ts'
 import { NotFoundError, UniqueError } from '../errors.ts'
-import { type CollectionView, typed } from './collection-view.ts'
+import type { CollectionView } from './collection-view.ts'
 import { type Change, type CollectionWriter, DocumentPreparer } from './collection-writer.ts'
 import type { CollectionDefinition } from './define-collection.ts'
 import type { StoredDocument } from './definition-types.ts'
@@ -82,7 +82,7 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
       // An asynchronous closure may have been overtaken by another write of this transaction.
       if (this.#view.written(primaryTree, key) !== written) continue
       this.#put(fields, { id, key, before })
-      return typed(fields)
+      return this.#collection.typed(fields)
     }
   }
 

@@ -20,15 +20,15 @@ export class DocumentValidator {
     this.#definition = definition
   }
 
-  /** @throws ValidationError */
+  /** Of the right type; what else an id must be is checked where it is encoded. @throws ValidationError */
   checkId(id: unknown): asserts id is Id {
     const { name, id: kind } = this.#definition
-    if (kind !== undefined && typeof id !== kind) {
-      throw new ValidationError(`collection ${name}: an id must be a ${kind}, not ${kindOf(id)}`, {
-        collection: name,
-        field: 'id',
-      })
-    }
+    if (typeof id === (kind ?? 'number') || (kind === undefined && typeof id === 'string')) return
+    const wanted = kind ?? 'number or a string'
+    throw new ValidationError(`collection ${name}: an id must be a ${wanted}, not ${kindOf(id)}`, {
+      collection: name,
+      field: 'id',
+    })
   }
 
   /**
