@@ -1,6 +1,6 @@
 export type { WaitOptions } from './append-queue.ts'
 export { poisonRing, RingConsumer } from './consumer.ts'
-export { type RingEnvironment, threadEnvironment } from './environment.ts'
+export { currentThreadId, type RingEnvironment, threadEnvironment } from './environment.ts'
 export {
   type ErrorFacts,
   errorFromPlain,

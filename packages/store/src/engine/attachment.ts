@@ -1,0 +1,81 @@
+/**
+ * One thread's part in an open database: its reader slot, its producer slot, its engine.
+ *
+ * Threads: belongs to the thread that made it. The thread's end, however it comes, is told to the database
+ * by the thread that opened it, which frees both slots.
+ */
+import {
+  AtomicsMemory,
+  attachProducer,
+  currentThreadId,
+  openRing,
+  type Ring,
+  type RingProducer,
+  threadEnvironment,
+} from '@ringbolt/ring'
+import { LogClient, Watermarks } from '@ringbolt/wal'
+import { CommandClient } from '../client/command-client.ts'
+import { SharedEngine } from '../client/shared-engine.ts'
+import { RefusalReader } from '../sequencer/refusals.ts'
+import { PageFile } from '../space/page-file.ts'
+import { PageReader, takeReaderSlot } from '../space/page-reader.ts'
+import { Control } from './control.ts'
+import { fileFolders } from './file-folders.ts'
+import type { StoreMemory } from './store-core.ts'
+
+/** What another thread of the process needs to attach; survives `postMessage` and `workerData`. */
+export interface StoreHandle extends StoreMemory {
+  /** Undefined: in memory. */
+  readonly mainPath: string | undefined
+}
+
+export class Attachment {
+  readonly engine: SharedEngine
+  readonly handle: StoreHandle
+  readonly ring: Ring
+  readonly watermarks: Watermarks
+  readonly control: Control
+  readonly #producer: RingProducer
+  readonly #reader: PageReader
+
+  constructor(handle: StoreHandle) {
+    this.handle = handle
+    this.ring = openRing(handle.ring)
+    this.watermarks = new Watermarks(new AtomicsMemory(handle.watermarks))
+    this.control = new Control(new AtomicsMemory(handle.control))
+    this.#producer = attachProducer(handle.ring)
+    const acknowledgedBy = handle.sync === 'full' ? 'durable' : 'written'
+    const log = new LogClient(this.#producer, this.watermarks, acknowledgedBy, threadEnvironment)
+    const { slotIndex } = this.#producer
+    const refusals = new RefusalReader(new AtomicsMemory(handle.refusals), slotIndex)
+    const client = new CommandClient(log, refusals, slotIndex)
+    const slot = takeReaderSlot(handle.region, currentThreadId)
+    this.#reader = new PageReader(handle.region, slot, pageFileOf(handle.mainPath))
+    this.engine = new SharedEngine(this.#reader, client)
+  }
+
+  /** Resolves once all that is acknowledged by now stands in the main file. */
+  async checkpoint(): Promise<void> {
+    const ticket = this.control.wantCheckpoint()
+    this.ring.ringDoorbell()
+    for (;;) {
+      const signal = this.watermarks.signal
+      if (this.control.isDone(ticket)) return
+      this.#producer.assertOpen()
+      const wait = this.watermarks.waitAsync(signal, Number.POSITIVE_INFINITY)
+      if (wait !== undefined) await threadEnvironment.alive(wait)
+    }
+  }
+
+  /** Gives the thread's slots back. */
+  detach(): void {
+    this.#reader.close()
+    this.#producer.detach()
+  }
+}
+
+function pageFileOf(mainPath: string | undefined): PageFile | undefined {
+  if (mainPath === undefined) return undefined
+  const { main, mainName } = fileFolders(mainPath, true)
+  return new PageFile(main.open(mainName))
+}

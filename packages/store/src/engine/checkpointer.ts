@@ -1,0 +1,154 @@
+/**
+ * When checkpoints begin, and their course beside commits: a bounded piece of each between two groups.
+ *
+ * Threads: the sequencer's. One checkpoint at a time; whoever asks while one is under way is answered by the
+ * next, since what was acknowledged in between is not in it.
+ *
+ * Order: the log is durable up to the checkpoint's place before the meta is written, and released only after
+ * the meta is durable. A failure at any point is the caller's to poison with.
+ */
+import type { SegmentedLog } from '@ringbolt/wal'
+import { lsnOf } from '@ringbolt/wal'
+import { Checkpoint } from '../space/checkpoint.ts'
+import type { PublishedState } from '../sequencer/store-sink.ts'
+import type { MainFile } from '../space/main-file.ts'
+import type { SharedSpace, SpacePin } from '../space/shared-space.ts'
+import { forEachReference } from '../tree/references.ts'
+import type { Control } from './control.ts'
+
+export interface CheckpointPolicy {
+  readonly checkpointLogBytes: number
+  readonly checkpointIntervalMs: number
+}
+
+interface Running {
+  readonly checkpoint: Checkpoint
+  readonly pin: SpacePin
+  readonly state: PublishedState
+  /** Requests that it answers. */
+  readonly wanted: number
+}
+
+const PAGES_PER_STEP = 64
+/** Log beyond this many times the bound makes commits wait for the checkpoint. */
+const LOG_BEHIND_MAX = 4
+
+export class Checkpointer {
+  readonly #main: MainFile
+  readonly #space: SharedSpace
+  readonly #log: SegmentedLog
+  readonly #control: Control
+  readonly #policy: CheckpointPolicy
+  readonly #nowMs: () => number
+  readonly #published: () => PublishedState
+  #running: Running | undefined
+  /** Of the last durable checkpoint. */
+  #durableLsn: number
+  #durableSequence: number
+  #changedSinceMs: number | undefined
+  #count = 0
+
+  constructor(parts: {
+    readonly main: MainFile
+    readonly space: SharedSpace
+    readonly log: SegmentedLog
+    readonly control: Control
+    readonly policy: CheckpointPolicy
+    readonly nowMs: () => number
+    readonly published: () => PublishedState
+  }) {
+    this.#main = parts.main
+    this.#space = parts.space
+    this.#log = parts.log
+    this.#control = parts.control
+    this.#policy = parts.policy
+    this.#nowMs = parts.nowMs
+    this.#published = parts.published
+    this.#durableLsn = parts.main.meta.logLsn
+    this.#durableSequence = parts.main.meta.sequence
+  }
+
+  /** Checkpoints since the database was opened. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Milliseconds until one begins by itself; Infinity while nothing has changed. */
+  get dueInMs(): number {
+    if (this.#changedSinceMs === undefined) return Number.POSITIVE_INFINITY
+    const dueMs = this.#changedSinceMs + this.#policy.checkpointIntervalMs
+    return Math.max(0, dueMs - this.#nowMs())
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** A bounded piece of work. @returns whether there was any */
+  step(): boolean {
+    const { sequence, logLsn } = this.#published()
+    if (sequence !== this.#durableSequence) this.#changedSinceMs ??= this.#nowMs()
+    if (this.#running === undefined && !this.#begins(logLsn)) return false
+    this.#running ??= this.#begin(false)
+    const behind = logLsn - this.#durableLsn > LOG_BEHIND_MAX * this.#policy.checkpointLogBytes
+    this.#advance(this.#running, behind ? Number.POSITIVE_INFINITY : PAGES_PER_STEP)
+    return true
+  }
+
+  /** All at once, for the end: what is published is the whole database, and the log is not needed. */
+  finishClean(): void {
+    if (this.#running !== undefined) this.#finish(this.#running)
+    this.#finish(this.#begin(true))
+  }
+
+  #begins(logLsn: number): boolean {
+    if (this.#control.checkpointWanted) return true
+    if (this.#changedSinceMs === undefined) return false
+    return logLsn - this.#durableLsn >= this.#policy.checkpointLogBytes || this.dueInMs === 0
+  }
+
+  #begin(clean: boolean): Running {
+    const wanted = this.#control.checkpointsWanted
+    const pin = this.#space.pinPublished()
+    const state = this.#published()
+    this.#changedSinceMs = undefined
+    const checkpoint = new Checkpoint(this.#main, this.#space, forEachReference, {
+      version: pin.version,
+      sequence: state.sequence,
+      directory: pin.directory,
+      logId: this.#log.logId,
+      logLsn: state.logLsn,
+      baseSequence: this.#main.meta.baseSequence,
+      clean,
+    })
+    return { checkpoint, pin, state, wanted }
+  }
+
+  #finish(running: Running): void {
+    while (running.checkpoint.state !== 'done') this.#advance(running, Number.POSITIVE_INFINITY)
+  }
+
+  #advance(running: Running, pagesMax: number): void {
+    const { checkpoint } = running
+    if (checkpoint.state === 'writing') {
+      checkpoint.step(pagesMax)
+      return
+    }
+    // A meta never shows more than the log promises.
+    if (checkpoint.state === 'sync-data') this.#log.sync()
+    this.#main.pages.sync()
+    checkpoint.synced()
+    if (checkpoint.state === 'done') this.#done(running)
+  }
+
+  #done({ pin, state, wanted }: Running): void {
+    this.#running = undefined
+    this.#space.unpin(pin)
+    this.#space.sweepReferences()
+    this.#durableLsn = state.logLsn
+    this.#durableSequence = state.sequence
+    this.#count++
+    this.#log.truncateBefore(lsnOf(state.logLsn))
+    this.#control.checkpointDone(wanted)
+  }
+}

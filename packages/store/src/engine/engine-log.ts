@@ -1,0 +1,82 @@
+/** What the engine needs of its log, and a log for databases that need none. */
+import type { CommandLog } from '../sequencer/store-sink.ts'
+
+export interface EngineLog extends CommandLog {
+  /** One bounded step of preparing for later. @returns true while there is more to do */
+  prepareStep(): boolean
+  close(): void
+}
+
+/** For a database in memory, and one that is only read. */
+export class NoLog implements EngineLog {
+  readonly endLsn = 0
+  readonly poisoned = undefined
+  nextSequence = 1
+
+  writeGroup(_runs: readonly Uint8Array[], recordCount: number): void {
+    this.nextSequence += recordCount
+  }
+
+  sync(): void {
+    // Nothing outlives the process.
+  }
+
+  prepareStep(): boolean {
+    return false
+  }
+
+  close(): void {
+    // There is nothing to let go of.
+  }
+}
+
+/** Syncs counted and timed, and delayed where asked for. */
+export class TimedLog implements EngineLog {
+  readonly #log: EngineLog
+  readonly #nowMs: () => number
+  readonly #delay: () => void
+  groups = 0
+  syncs = 0
+  syncMsTotal = 0
+
+  /** @param delay after each sync */
+  constructor(log: EngineLog, nowMs: () => number, delay: () => void) {
+    this.#log = log
+    this.#nowMs = nowMs
+    this.#delay = delay
+  }
+
+  get endLsn(): number {
+    return this.#log.endLsn
+  }
+
+  get nextSequence(): number {
+    return this.#log.nextSequence
+  }
+
+  get poisoned(): unknown {
+    return this.#log.poisoned
+  }
+
+  writeGroup(runs: readonly Uint8Array[], recordCount: number, abortedCount: number): void {
+    this.#log.writeGroup(runs, recordCount, abortedCount)
+    this.groups++
+  }
+
+  sync(): void {
+    const begunMs = this.#nowMs()
+    this.#log.sync()
+    this.#delay()
+    this.syncs++
+    this.syncMsTotal += this.#nowMs() - begunMs
+  }
+
+  prepareStep(): boolean {
+    return this.#log.prepareStep()
+  }
+
+  close(): void {
+    this.#log.close()
+  }
+}
+

@@ -1,0 +1,98 @@
+/** What `open` takes, and the defaults. */
+import type { LockOptions } from '@ringbolt/locks'
+
+export interface OpenOptions {
+  /** Make the database when there is none. Default true. */
+  readonly create?: boolean
+  /** Change nothing, and refuse every write. Default false. */
+  readonly readOnly?: boolean
+  /**
+   * `full` (default): acknowledged means on stable storage. `normal`: acknowledged means handed to the
+   * operating system, synced within `maxWaitMs` (default 100): a crash of the machine may lose the last
+   * moments, one of the process nothing. `off`: synced at checkpoints only.
+   */
+  readonly sync?: 'full' | 'normal' | 'off'
+  /** With `full`: how long a commit may wait for others to share its sync. Default 0, at once. */
+  readonly maxWaitMs?: number
+  /** How long to wait for another process, or handle, that has the database open, in ms. Default 5,000. */
+  readonly busyTimeout?: number
+  /** False: no lock between processes; the caller knows that this one is alone. Default true. */
+  readonly crossProcessLock?: boolean
+  /** The lock's method, for a new database; an existing one has it recorded. */
+  readonly lockMethod?: LockOptions['method']
+  /** Shared memory for pages, from 1 MiB to 3.5 GiB. For `:memory:` the most that it holds. Default 256 MiB. */
+  readonly cacheBytes?: number
+  /** Size of the ring: a power of two from 64 KiB to 1 GiB. Default 4 MiB. */
+  readonly ringBytes?: number
+  /** How many threads may be attached at once. Default 64. */
+  readonly threadsMax?: number
+  /** How many snapshots, transactions and iterations may be open at once, in all threads. Default 1,024. */
+  readonly snapshotsMax?: number
+  /** A snapshot older than this is given up when pages are short of it. Default 10 minutes. */
+  readonly snapshotAgeMaxMs?: number
+  /** A checkpoint begins by itself when the log has grown by this much. Default 64 MiB. */
+  readonly checkpointLogBytes?: number
+  /** A checkpoint begins by itself this long after the first change since the last. Default 60,000. */
+  readonly checkpointIntervalMs?: number
+  /** Size of a log segment. Default 16 MiB. */
+  readonly segmentBytes?: number
+  /** Added to each sync of the log: shows how the database would do on a slower disk. Default 0. */
+  readonly syncDelayMs?: number
+}
+
+const MIB = 1024 * 1024
+
+export interface StoreSettings {
+  readonly create: boolean
+  readonly readOnly: boolean
+  readonly sync: 'full' | 'normal' | 'off'
+  readonly maxWaitMs: number
+  readonly cacheBytes: number
+  readonly ringBytes: number
+  readonly threadsMax: number
+  readonly snapshotsMax: number
+  readonly snapshotAgeMaxMs: number
+  readonly checkpointLogBytes: number
+  readonly checkpointIntervalMs: number
+  readonly segmentBytes: number
+  readonly syncDelayMs: number
+}
+
+const NORMAL_WAIT_MS = 100
+
+/** @throws RangeError or TypeError for what cannot be, before anything is touched */
+export function settingsOf(options: OpenOptions): StoreSettings {
+  const sync = options.sync ?? 'full'
+  if (!['full', 'normal', 'off'].includes(sync)) {
+    throw new TypeError(`sync must be full, normal or off, not ${String(sync)}`)
+  }
+  const settings: StoreSettings = {
+    create: options.create ?? true,
+    readOnly: options.readOnly ?? false,
+    sync,
+    maxWaitMs: options.maxWaitMs ?? (sync === 'normal' ? NORMAL_WAIT_MS : 0),
+    cacheBytes: options.cacheBytes ?? 256 * MIB,
+    ringBytes: options.ringBytes ?? 4 * MIB,
+    threadsMax: options.threadsMax ?? 64,
+    snapshotsMax: options.snapshotsMax ?? 1024,
+    snapshotAgeMaxMs: options.snapshotAgeMaxMs ?? 600_000,
+    checkpointLogBytes: options.checkpointLogBytes ?? 64 * MIB,
+    checkpointIntervalMs: options.checkpointIntervalMs ?? 60_000,
+    segmentBytes: options.segmentBytes ?? 16 * MIB,
+    syncDelayMs: options.syncDelayMs ?? 0,
+  }
+  within('cacheBytes', settings.cacheBytes, MIB, 3584 * MIB)
+  within('ringBytes', settings.ringBytes, 64 * 1024, 1024 * MIB)
+  within('threadsMax', settings.threadsMax, 1, 1024)
+  within('snapshotsMax', settings.snapshotsMax, 1, 65_536)
+  within('snapshotAgeMaxMs', settings.snapshotAgeMaxMs, 1, Number.MAX_SAFE_INTEGER)
+  within('checkpointLogBytes', settings.checkpointLogBytes, 1, Number.MAX_SAFE_INTEGER)
+  within('checkpointIntervalMs', settings.checkpointIntervalMs, 1, Number.MAX_SAFE_INTEGER)
+  within('busyTimeout', options.busyTimeout ?? 0, 0, Number.MAX_SAFE_INTEGER)
+  return settings
+}
+
+function within(name: string, value: number, min: number, max: number): void {
+  if (typeof value === 'number' && value >= min && value <= max) return
+  throw new RangeError(`${name} must be from ${min} to ${max}, not ${value}`)
+}

@@ -1,0 +1,200 @@
+/**
+ * From files to the state that clients left: the last durable checkpoint, and the log's records after it,
+ * applied by the function that committed them.
+ *
+ * Crash: changes nothing but what `MainFile.open`, the log's recovery and `openStoreLog` say, each of which may
+ * be interrupted and repeated; pages of the replay are spilled only to places that no durable checkpoint uses.
+ */
+import { FRAME_HEADER_BYTES, FRAME_LENGTH_MASK } from '@ringbolt/ring'
+import { frameBytesOf, type LogGroup, type SegmentedLog } from '@ringbolt/wal'
+import { StoreCorruptError } from '../errors.ts'
+import { apply, PAGES_PER_OPERATION, validate } from '../sequencer/apply.ts'
+import { COMMAND_BYTES_MAX, CommandReader } from '../sequencer/command.ts'
+import { MainFile } from '../space/main-file.ts'
+import { PageIds } from '../space/page-ids.ts'
+import { createRegion } from '../space/region.ts'
+import { SharedSpace } from '../space/shared-space.ts'
+import { DirectoryReferences } from '../tree/directory.ts'
+import { forEachReference } from '../tree/references.ts'
+import { Trees } from '../tree/trees.ts'
+import { type EngineLog, NoLog } from './engine-log.ts'
+import type { StoreSettings } from './options.ts'
+import type { CoreEnvironment } from './store-core.ts'
+import type { StoreFolders } from './store-folders.ts'
+import { openStoreLog, openStoreLogToRead, type StoreLog } from './store-log.ts'
+
+/** Where the parts of a database are. */
+export interface RecoveredState {
+  readonly region: SharedArrayBuffer
+  readonly space: SharedSpace
+  readonly trees: Trees
+  readonly pageIds: PageIds
+  readonly log: EngineLog
+  /** The last commit's. */
+  readonly sequence: number
+  /** Undefined in memory. */
+  readonly main: MainFile | undefined
+  /** Undefined in memory, and for reading only. */
+  readonly segments: SegmentedLog | undefined
+}
+
+const DATABASE_ID_BYTES = 16
+const PAUSE_MS = 1
+const CATALOG_TREE = 0
+const CATALOG_DEFINITION = 1
+
+export function recoverState(
+  folders: StoreFolders | undefined,
+  settings: StoreSettings,
+  environment: CoreEnvironment,
+): RecoveredState {
+  if (folders === undefined) return emptyState(settings, environment)
+  const main = openMain(folders, settings, environment)
+  try {
+    const parts = pagesOf(main, settings, environment)
+    const stored = openLogOf(folders, main, settings, environment)
+    try {
+      const sequence = bringUp(parts, main, stored)
+      if (!settings.readOnly && stored !== undefined) {
+        return { ...parts, main, sequence, log: stored.log, segments: stored.log }
+      }
+      stored?.log.close()
+      return { ...parts, main, sequence, log: new NoLog(), segments: undefined }
+    } catch (error) {
+      stored?.log.close()
+      throw error
+    }
+  } catch (error) {
+    main.close()
+    throw error
+  }
+}
+
+function emptyState(settings: StoreSettings, environment: CoreEnvironment): RecoveredState {
+  const parts = pagesOf(undefined, settings, environment)
+  makeCatalog(parts)
+  return { ...parts, main: undefined, sequence: 0, log: new NoLog(), segments: undefined }
+}
+
+function openMain(
+  folders: StoreFolders,
+  { create, readOnly }: StoreSettings,
+  { randomBytes }: CoreEnvironment,
+): MainFile {
+  const { main, mainName } = folders
+  if (!create || readOnly || MainFile.exists(main, mainName)) {
+    return MainFile.open(main, mainName, { readOnly })
+  }
+  return MainFile.create(main, mainName, { databaseId: randomBytes(DATABASE_ID_BYTES) })
+}
+
+type Parts = Pick<RecoveredState, 'region' | 'space' | 'trees' | 'pageIds'>
+
+function pagesOf(
+  main: MainFile | undefined,
+  settings: StoreSettings,
+  { sleep }: CoreEnvironment,
+): Parts {
+  const { cacheBytes, threadsMax, snapshotsMax } = settings
+  const region = createRegion({ cacheBytes, readersMax: threadsMax, pinsMax: snapshotsMax })
+  const pageIds = main?.pageIds ?? PageIds.forMemory()
+  const pause = (): void => sleep(PAUSE_MS)
+  const space = new SharedSpace(region, main?.pages, pageIds, forEachReference, { pause })
+  const directory = new DirectoryReferences()
+  for (const [at, { pageId, checksum }] of (main?.meta.directory ?? []).entries()) {
+    directory.pages[at] = pageId
+    directory.checksums[at] = checksum
+  }
+  return { region, space, trees: new Trees(space, directory), pageIds }
+}
+
+function openLogOf(
+  folders: StoreFolders,
+  main: MainFile,
+  settings: StoreSettings,
+  { randomBytes }: CoreEnvironment,
+): StoreLog | undefined {
+  const { sync, segmentBytes, readOnly } = settings
+  const options = { sync, segmentBytes, recordLengthMaxBytes: COMMAND_BYTES_MAX }
+  return readOnly
+    ? openStoreLogToRead(folders, main, options)
+    : openStoreLog(folders, main, { ...options, randomBytes })
+}
+
+/** @returns the commit sequence of the state that is published then */
+function bringUp(parts: Parts, main: MainFile, stored: StoreLog | undefined): number {
+  const { space, trees } = parts
+  let { sequence } = main.meta
+  if (trees.exists(CATALOG_TREE)) space.publish(space.seal(), sequence, trees.directory)
+  else makeCatalog(parts)
+  if (stored?.replayFrom === undefined) return sequence
+  const replay = new Replay(parts, main.meta.baseSequence)
+  stored.log.replay((group) => {
+    sequence = replay.group(group, stored.log.store.location)
+  }, stored.replayFrom)
+  return sequence
+}
+
+function makeCatalog({ space, trees }: Parts): void {
+  space.makeRoom(PAGES_PER_OPERATION)
+  trees.create(CATALOG_TREE, CATALOG_DEFINITION)
+  space.publish(space.seal(), 0, trees.directory)
+}
+
+class Replay {
+  readonly #parts: Parts
+  readonly #baseSequence: number
+  readonly #reader = new CommandReader()
+  readonly #makeRoom: () => void
+
+  constructor(parts: Parts, baseSequence: number) {
+    this.#parts = parts
+    this.#baseSequence = baseSequence
+    this.#makeRoom = () => parts.space.makeRoom(PAGES_PER_OPERATION)
+  }
+
+  /** @returns the sequence of its last record */
+  group({ body, firstLsn, firstSequence }: LogGroup, location: string): number {
+    const { space, trees } = this.#parts
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    let sequence = this.#baseSequence + firstSequence - 1
+    for (let at = 0; at < bytes.length; ) {
+      const header = bytes.readInt32LE(at)
+      const recordBytes = header & FRAME_LENGTH_MASK
+      const start = at + FRAME_HEADER_BYTES
+      if (header > 0) {
+        sequence++
+        this.#record(bytes, start, start + recordBytes, sequence, {
+          file: location,
+          offset: firstLsn + at,
+        })
+      }
+      at += frameBytesOf(recordBytes)
+    }
+    space.publish(space.seal(), sequence, trees.directory)
+    space.reclaim()
+    return sequence
+  }
+
+  /** What was logged had been validated: what does not hold now was never logged by this database. */
+  #record(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    sequence: number,
+    place: { file: string; offset: number },
+  ): void {
+    const { trees } = this.#parts
+    const reader = this.#reader
+    reader.open(bytes, start, end)
+    const refusal = validate(reader, trees, this.#makeRoom)
+    if (refusal !== undefined) {
+      const { reason, operation } = refusal
+      const actual = `refused as ${reason}${reader.fault === undefined ? '' : `: ${reader.fault}`}`
+      const expected = 'a command that holds'
+      throw new StoreCorruptError(place, `record ${sequence}, operation ${operation}`, expected, actual)
+    }
+    reader.open(bytes, start, end)
+    apply(reader, trees, sequence, this.#makeRoom)
+  }
+}

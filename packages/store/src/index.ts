@@ -1,0 +1,23 @@
+/** An embedded, ACID document store: see the README. */
+export { isRingboltError, RingboltError } from '@ringbolt/ring'
+export { BusyError } from '@ringbolt/locks'
+export { Collection } from './client/collection.ts'
+export {
+  type CollectionDefinition,
+  defineCollection,
+  type IndexSpec,
+  type Migration,
+} from './client/define-collection.ts'
+export type { DocOf, InsertTypeOf, StoredDocument } from './client/definition-types.ts'
+export { Snapshot } from './client/snapshot.ts'
+export type { Isolation, Transaction } from './client/transaction.ts'
+export type { BlockingTransactionOptions, TransactionOptions } from './client/transaction-runner.ts'
+export { ValidationError } from './document/errors.ts'
+export type { Id, IndexValue } from './document/keys.ts'
+export type { StoreHandle } from './engine/attachment.ts'
+export { attach, Database, open } from './engine/open.ts'
+export type { OpenOptions } from './engine/options.ts'
+export type { StoreStats } from './engine/stats.ts'
+export * from './errors.ts'
+export type { Filter, FindOptions, Sort } from './query/filter-types.ts'
+export { type Explanation, Query } from './query/query.ts'
