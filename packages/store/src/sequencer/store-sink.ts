@@ -167,7 +167,8 @@ export class StoreSink implements GroupSink {
 
   /** Whatever fails leaves trees, log and marks at odds: that ends it for good (Q4). */
   #guarded(change: () => void): void {
-    if (this.poisoned !== undefined) throw this.poisoned
+    const { poisoned } = this
+    if (poisoned !== undefined) throw asError(poisoned)
     try {
       change()
     } catch (error) {
@@ -274,6 +275,10 @@ export class StoreSink implements GroupSink {
     this.#refused++
     this.#parts.refusals.refuse(slot, address, refusal)
   }
+}
+
+function asError(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error('the sequencer has failed', { cause })
 }
 
 /** The runs as buffers in which no frame is split: a frame over the end of the ring is copied. */

@@ -2,7 +2,8 @@
 import { Code, CommandReader, Expect } from '../command.ts'
 
 export interface DecodedOperation {
-  readonly code: keyof typeof Code
+  /** A name of `Code`. */
+  readonly code: string
   readonly expect: 'absent' | number | undefined
   readonly tree: number
   readonly key: Buffer
@@ -10,7 +11,7 @@ export interface DecodedOperation {
   readonly number: number
 }
 
-const NAMES = new Map(Object.entries(Code).map(([name, code]) => [code as number, name]))
+const NAMES = new Map<number, string>(Object.entries(Code).map(([name, code]) => [code, name]))
 
 /** @throws Error with the fault of a malformed command */
 export function decodeCommand(bytes: Buffer): DecodedOperation[] {
@@ -20,7 +21,7 @@ export function decodeCommand(bytes: Buffer): DecodedOperation[] {
   while (reader.next()) {
     const { expect, expectedSequence } = reader
     operations.push({
-      code: NAMES.get(reader.code) as keyof typeof Code,
+      code: NAMES.get(reader.code) ?? '',
       expect:
         expect === Expect.any ? undefined : expect === Expect.absent ? 'absent' : expectedSequence,
       tree: reader.tree,

@@ -14,6 +14,10 @@ interface MapTree {
   readonly deleted: Map<string, number>
 }
 
+function byKey([a]: [string, MapEntry], [b]: [string, MapEntry]): number {
+  return a < b ? -1 : Number(a > b)
+}
+
 /** Latin-1, so that strings order as bytes do. */
 function keyOf(key: Uint8Array): string {
   return Buffer.from(key).toString('latin1')
@@ -92,7 +96,7 @@ export class MapTrees implements CommandTrees {
   dump(): unknown {
     return [...this.#trees]
       .sort(([a], [b]) => a - b)
-      .map(([tree, { definition, entries }]) => [tree, definition, [...entries].sort()])
+      .map(([tree, { definition, entries }]) => [tree, definition, [...entries].sort(byKey)])
   }
 
   #tree(tree: number): MapTree {
