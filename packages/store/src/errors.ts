@@ -169,6 +169,19 @@ export class AsyncInSyncError extends RingboltError {
   }
 }
 
+/** The sequencer could not make sense of a command: a bug of this library, nothing was changed. `RINGBOLT_COMMAND` */
+export class CommandRefusedError extends RingboltError {
+  constructor(operation: number) {
+    super(
+      'RINGBOLT_COMMAND',
+      `the sequencer refused a command as malformed at operation ${operation}`,
+      {
+        operation,
+      },
+    )
+  }
+}
+
 /** A transaction used where it must not be: after its end, or inside another one. `RINGBOLT_TRANSACTION` */
 export class TransactionError extends RingboltError {
   constructor(problem: string) {

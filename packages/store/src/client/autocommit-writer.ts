@@ -7,7 +7,7 @@
  */
 import type { Fields } from '../document/format.ts'
 import { encodeId, type Id, type IndexValue } from '../document/keys.ts'
-import { NotFoundError, StoreFullError, UniqueError } from '../errors.ts'
+import { NotFoundError, UniqueError } from '../errors.ts'
 import type { IndexInfo } from '../query/reader.ts'
 import { CommandBuilder, type Expectation } from '../sequencer/command.ts'
 import type { CollectionState } from './collection-state.ts'
@@ -174,8 +174,6 @@ export class AutocommitWriter<Doc extends StoredDocument> implements CollectionW
     const uniquePuts = this.#changeIndexes(command, state, change)
     const refusal = yield* commit(command)
     if (refusal === undefined) return 'done'
-    if (refusal.reason === 'full')
-      throw new StoreFullError('the database has no room for the document')
     if (refusal.reason === 'definition') this.#collection.refresh()
     const refused = uniquePuts.find(({ operation }) => operation === refusal.operation)
     if (refused === undefined) return 'stale'

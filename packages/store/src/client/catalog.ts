@@ -75,7 +75,6 @@ export class Catalog {
       if (!make(draft)) return
       const refusal = yield* commit(draft.command())
       if (refusal === undefined) return
-      if (refusal.reason === 'full') throw new StoreFullError('there is no room for another tree')
       yield* attempts.failed()
     }
   }

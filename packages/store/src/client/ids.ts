@@ -1,16 +1,17 @@
 /**
  * Ids for documents that come without one: positive integers out of blocks that this thread has leased. A lease is a
  * committed change of the collection's key in the catalog, so no two threads or processes have the same block, and what
- * was leased and not used is never given out: gaps mean nothing.
+ * was leased and not used is never given out: gaps mean nothing. Blocks grow with demand, and the next one is
+ * leased before the last is used up, so an insert seldom waits for one.
  *
  * Uniqueness does not rest on it: each insert states that its id is free. Who finds it taken (ids may also be chosen
- * by the caller) says so by `taken`, and the next lease begins beyond the highest id in the collection.
+ * by the caller) says so by `taken`, and the next lease begins beyond the ids in the collection.
  */
-import { decodeId } from '../document/keys.ts'
+import { decodeId, encodeId } from '../document/keys.ts'
 import { StoreFullError } from '../errors.ts'
 import { CommandBuilder } from '../sequencer/command.ts'
 import { CATALOG_TREE, decodeLease, encodeLease, leaseKey } from './catalog-format.ts'
-import { Attempts, commit, drive, type Work, type WorkContext } from './work.ts'
+import { Attempts, commit, drive, settled, type Work, type WorkContext } from './work.ts'
 
 const BLOCK_FIRST = 64
 const BLOCK_MAX = 8192
@@ -20,6 +21,11 @@ const LIFTED_MAX = 2 ** 52
 /** Where ids that are text begin in the primary tree. */
 const TEXT_IDS: Uint8Array = Uint8Array.of(0xe0)
 
+interface Block {
+  readonly first: number
+  readonly end: number
+}
+
 export class IdLease {
   readonly #collectionId: number
   readonly #context: WorkContext
@@ -27,8 +33,9 @@ export class IdLease {
   #next = 0
   #end = 0
   #blockSize = BLOCK_FIRST
-  #prefetched: { first: number; end: number } | undefined
-  #isFetching = false
+  #spare: Block | undefined
+  /** Settles when the lease that is under way has become the spare block. */
+  #leasing: Promise<void> | undefined
 
   constructor(collectionId: number, context: WorkContext) {
     this.#collectionId = collectionId
@@ -39,61 +46,66 @@ export class IdLease {
   /** The next id; waits only when a block has to be leased first. */
   *take(): Work<number> {
     while (this.#next === this.#end) {
-      const block = this.#prefetched ?? (yield* this.#lease(0))
-      // Others may have refilled it while this one waited; both blocks are good, one is given up.
-      this.#prefetched = undefined
-      this.#next = block.first
-      this.#end = block.end
+      if (this.#spare !== undefined) this.#begin(this.#spare)
+      else if (this.#context.blocking) this.#begin(yield* this.#lease(0))
+      else yield* settled(this.#refill(), 'a lease of ids')
     }
     const id = this.#next++
     if (this.#end - this.#next < this.#blockSize / 4) this.#prefetch()
     return id
   }
 
-  /** The id was taken already: goes on beyond all that are there in the primary tree. */
+  /** The id was taken already: goes on beyond those that are in the primary tree. */
   *taken(id: number, primaryTree: number): Work<void> {
-    const highest = this.#highest(primaryTree)
-    if (highest < id || highest > LIFTED_MAX || highest < this.#next) return
-    const block = yield* this.#lease(highest + 1)
-    this.#prefetched = undefined
+    const free = this.#freeFrom(id, primaryTree)
+    if (free <= this.#next) return
+    if (free < this.#end) this.#next = free
+    else this.#begin(yield* this.#lease(free))
+  }
+
+  #begin(block: Block): void {
+    this.#spare = undefined
     this.#next = block.first
     this.#end = block.end
   }
 
-  #highest(primaryTree: number): number {
+  #freeFrom(id: number, primaryTree: number): number {
     const { latest } = this.#context.engine
     for (const { key } of latest.entries(primaryTree, { to: TEXT_IDS, reverse: true })) {
-      const id = decodeId(key, 0, key.length)
-      return typeof id === 'number' ? id : 0
+      const highest = decodeId(key, 0, key.length)
+      if (typeof highest === 'number' && highest < LIFTED_MAX) return highest + 1
+      break
     }
-    return 0
+    let free = id
+    for (const { key } of latest.entries(primaryTree, { from: encodeId(id) })) {
+      if (decodeId(key, 0, key.length) !== free) break
+      free++
+    }
+    return free
   }
 
   #prefetch(): void {
-    if (this.#isFetching || this.#prefetched !== undefined || this.#context.blocking) return
-    this.#isFetching = true
-    void drive(this.#fetch(), this.#context)
+    if (this.#spare !== undefined || this.#leasing !== undefined || this.#context.blocking) return
+    // Whoever needs an id leases for himself then, and meets the same error where it can be reported.
+    this.#refill().catch(() => undefined)
   }
 
-  *#fetch(): Work<void> {
-    try {
-      this.#prefetched = yield* this.#lease(0)
-    } catch {
-      // Whoever needs an id leases for himself then, and meets the same error where it can be reported.
-      this.#prefetched = undefined
-    } finally {
-      this.#isFetching = false
-    }
+  #refill(): Promise<void> {
+    this.#leasing ??= drive(this.#leaseSpare(), this.#context).finally(() => {
+      this.#leasing = undefined
+    })
+    return this.#leasing
+  }
+
+  *#leaseSpare(): Work<void> {
+    this.#spare = yield* this.#lease(0)
   }
 
   /** @param from the first id of the block, at least */
-  *#lease(from: number): Work<{ first: number; end: number }> {
+  *#lease(from: number): Work<Block> {
     const { engine, environment } = this.#context
-    const attempts = new Attempts(
-      `leasing ids of collection ${this.#collectionId}`,
-      LEASE_RETRIES_MAX,
-      environment,
-    )
+    const what = `leasing ids of collection ${this.#collectionId}`
+    const attempts = new Attempts(what, LEASE_RETRIES_MAX, environment)
     for (;;) {
       const entry = engine.latest.get(CATALOG_TREE, this.#key)
       const first = Math.max(entry === undefined ? 1 : decodeLease(entry.value), from)

@@ -6,7 +6,7 @@
  *     changes meanwhile is read again: its entry may already have been made by who changed it.
  */
 import { decodeId, type Id } from '../document/keys.ts'
-import { StoreFullError, UniqueError, UnknownCollectionError } from '../errors.ts'
+import { UniqueError, UnknownCollectionError } from '../errors.ts'
 import type { IndexInfo } from '../query/reader.ts'
 import { CommandBuilder } from '../sequencer/command.ts'
 import type { Catalog } from './catalog.ts'
@@ -143,7 +143,6 @@ export class IndexBuild {
     owners: ReadonlyMap<number, Owner>,
     refusal: Refusal,
   ): Work<readonly Pending[]> {
-    if (refusal.reason === 'full') throw new StoreFullError(`no room for index ${index.name}`)
     const owner = owners.get(refusal.operation)
     if (refusal.reason !== 'conflict' || owner === undefined) return batch
     const { document, entry } = owner

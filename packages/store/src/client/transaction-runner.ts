@@ -6,7 +6,7 @@
  * nothing. One that has begun to commit is waited for: it is committed or refused as a whole.
  */
 import type { Id } from '../document/keys.ts'
-import { StoreFullError, TransactionError, TransactionTimeoutError } from '../errors.ts'
+import { TransactionError, TransactionTimeoutError } from '../errors.ts'
 import type { Catalog } from './catalog.ts'
 import type { CollectionDefinition } from './define-collection.ts'
 import type { StoreEnvironment } from './environment.ts'
@@ -75,9 +75,6 @@ export class TransactionRunner {
       }
       const refusal = command && (yield* commit(command))
       if (refusal === undefined) return result
-      if (refusal.reason === 'full') {
-        throw new StoreFullError('the database has no room for the transaction')
-      }
       yield* attempts.failed()
     }
   }

@@ -3,9 +3,9 @@
  * would have to wait; `drive` awaits the steps, `driveBlocking` blocks for them. A step keeps its own result.
  */
 
-import { AsyncInSyncError, ConflictError } from '../errors.ts'
+import { AsyncInSyncError, CommandRefusedError, ConflictError, StoreFullError } from '../errors.ts'
 import type { CommandBuilder } from '../sequencer/command.ts'
-import type { CommitOptions, Engine, Refusal } from './engine.ts'
+import type { Engine, Refusal } from './engine.ts'
 import type { StoreEnvironment } from './environment.ts'
 
 export interface WorkContext {
@@ -66,32 +66,34 @@ function block<T>(work: Work<T>, context: WorkContext): T {
 }
 
 /** Commits; `refusal` tells how it went. */
-export class CommitStep implements Step {
+class CommitStep implements Step {
   refusal: Refusal | undefined
   readonly #command: CommandBuilder
-  readonly #options: CommitOptions | undefined
 
-  constructor(command: CommandBuilder, options?: CommitOptions) {
+  constructor(command: CommandBuilder) {
     this.#command = command
-    this.#options = options
   }
 
   async run({ engine }: WorkContext): Promise<void> {
-    this.refusal = await engine.commit(this.#command, this.#options)
+    this.refusal = await engine.commit(this.#command)
   }
 
   runBlocking({ engine }: WorkContext): void {
-    this.refusal = engine.commitSync(this.#command, this.#options?.timeoutMs)
+    this.refusal = engine.commitSync(this.#command)
   }
 }
 
-export function* commit(
-  command: CommandBuilder,
-  options?: CommitOptions,
-): Work<Refusal | undefined> {
-  const step = new CommitStep(command, options)
+/**
+ * @returns why it was refused: conflict or definition
+ * @throws StoreFullError; CommandRefusedError, which shows a bug
+ */
+export function* commit(command: CommandBuilder): Work<Refusal | undefined> {
+  const step = new CommitStep(command)
   yield step
-  return step.refusal
+  const { refusal } = step
+  if (refusal?.reason === 'full') throw new StoreFullError('there is no room for the change')
+  if (refusal?.reason === 'malformed') throw new CommandRefusedError(refusal.operation)
+  return refusal
 }
 
 class PauseStep implements Step {

@@ -80,7 +80,25 @@ export function describeCollections(store: StoreTester): void {
     const id = await a.insert({ balance: 1 })
     expect(id).toBeGreaterThan(300)
     await a.insert({ id: Number.MAX_SAFE_INTEGER, balance: 2 })
-    expect(await a.insert({ balance: 3 })).toBeLessThan(1e6)
+    await a.insertMany(Array.from({ length: 500 }, (_, n) => ({ id: id + n + 1, balance: n })))
+    expect(await a.insert({ balance: 3 })).toBe(id + 501)
+    expect(a.sync.insert({ balance: 4 })).toBe(id + 502)
+  })
+
+  test('S1: what one handle writes, others read, whatever form it gave the documents', async () => {
+    const writer = (await open()).collection(things)
+    const reader = (await store.another(users, things, accounts)).collection(things)
+    const value = { name: 'n', size: { width: 1, height: 2 } }
+    for (let n = 0; n < 8; n++) {
+      await writer.insert({ id: `a${n}`, value })
+      expect(reader.get(`a${n}`)?.value).toEqual(value)
+    }
+    for (let n = 0; n < 8; n++) reader.sync.insert({ id: `b${n}`, value: { other: n } })
+    expect([...writer.all()].map((document) => document.value)).toEqual([
+      ...Array.from({ length: 8 }, () => value),
+      ...Array.from({ length: 8 }, (_, n) => ({ other: n })),
+    ])
+    expect(reader.find({ 'value.other': 3 } as object).count()).toBe(1)
   })
 
   test('S1: a document is a copy: neither what was given nor what was got is the store’s', async () => {

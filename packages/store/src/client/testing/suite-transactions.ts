@@ -242,6 +242,38 @@ export function describeTransactions(store: StoreTester): void {
     expect([...u.range('age')]).toHaveLength(1)
   })
 
+  test('S2: a ring of documents stays one ring, whoever swaps its links', async () => {
+    const handles = [await open(), await store.another(accounts), await store.another(accounts)]
+    const count = 8
+    const ring = Array.from({ length: count }, (_, n) => ({
+      id: n + 1,
+      balance: ((n + 1) % count) + 1,
+    }))
+    await handles[0]!.collection(accounts).insertMany(ring)
+    const swap = async (db: Database, first: number): Promise<void> => {
+      await db.transaction(async (tx) => {
+        const t = tx.collection(accounts)
+        const next = async (id: number): Promise<number> => {
+          await Promise.resolve()
+          return t.get(id)!.balance
+        }
+        const second = await next(first)
+        const third = await next(second)
+        const fourth = await next(third)
+        await t.upsert({ id: first, balance: third })
+        await t.upsert({ id: third, balance: second })
+        await t.upsert({ id: second, balance: fourth })
+      })
+    }
+    await Promise.all(
+      Array.from({ length: 60 }, (_, n) => swap(handles[n % 3]!, ((n * 5) % count) + 1)),
+    )
+    const seen = new Set<number>()
+    for (let id = 1; !seen.has(id); id = handles[0]!.collection(accounts).get(id)!.balance)
+      seen.add(id)
+    expect(seen.size).toBe(count)
+  })
+
   test('S2: a transaction that only reads commits nothing', async () => {
     const db = await open()
     const before = db.snapshot().sequence
