@@ -3,11 +3,9 @@ import { FRAME_HEADER_BYTES } from '@ringbolt/ring'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { StoreFullError } from '../errors.ts'
-import { apply, validate } from './apply.ts'
-import { CommandBuilder, CommandReader } from './command.ts'
+import { CommandBuilder } from './command.ts'
 import { partsOf } from './parts.ts'
 import type { CommandLog } from './store-sink.ts'
-import { MapTrees } from './testing/map-trees.ts'
 import { SinkRig } from './testing/sink-rig.ts'
 
 const k = (text: string): Buffer => Buffer.from(text)
@@ -20,20 +18,6 @@ function command(build: (builder: CommandBuilder) => void): CommandBuilder {
 
 function put(key: string, value: string, expected?: 'absent' | number): CommandBuilder {
   return command((builder) => builder.put(0, k(key), k(value), expected))
-}
-
-/** The trees that the log leads to. */
-function replayed(rig: SinkRig): MapTrees {
-  const trees = new MapTrees()
-  trees.create(0, 1)
-  const reader = new CommandReader()
-  for (const [ordinal, record] of rig.records().entries()) {
-    reader.open(record, 0, record.length)
-    expect(validate(reader, trees, () => undefined)).toBeUndefined()
-    reader.open(record, 0, record.length)
-    apply(reader, trees, ordinal + 1, () => undefined)
-  }
-  return trees
 }
 
 test('S1: a command is applied with its sequence, logged, published, then acknowledged', async () => {
@@ -130,7 +114,7 @@ test('the same key twice in one command: both expect the state before, the last 
   })
   expect(await rig.settle(rig.client().commands.commit(builder))).toBeUndefined()
   expect(rig.trees.get(0, k('a'))?.value).toEqual(k('2'))
-  expect(replayed(rig).dump()).toEqual(rig.trees.dump())
+  expect(rig.replayed().dump()).toEqual(rig.trees.dump())
 })
 
 test('a group in which all was refused is acknowledged without a log group or a version', async () => {
@@ -223,7 +207,7 @@ test('a frame over the end of the ring is put together; the others are not copie
     expect(await rig.settle(commands.commit(put(key, 'v'.repeat(at))))).toBeUndefined()
   }
   expect(rig.records()).toHaveLength(60)
-  expect(replayed(rig).dump()).toEqual(rig.trees.dump())
+  expect(rig.replayed().dump()).toEqual(rig.trees.dump())
 })
 
 test('S7: long commands go in parts; the log has them whole, and others come in between', async () => {
@@ -248,7 +232,7 @@ test('S7: long commands go in parts; the log has them whole, and others come in 
   ])
   expect(rig.records()).toHaveLength(4)
   expect(rig.trees.get(0, k('again'))?.value.length).toBe(50_000)
-  expect(replayed(rig).dump()).toEqual(rig.trees.dump())
+  expect(rig.replayed().dump()).toEqual(rig.trees.dump())
 })
 
 test('S9: parts of a client that died half-way are dropped when the slot’s next one begins', async () => {
@@ -305,7 +289,7 @@ test('S11: whatever stands in the ring, trees change by whole valid commands onl
       rig.drain()
       expect(rig.sink.commits).toBe(rig.records().length)
       expect(rig.sink.poisoned).toBeUndefined()
-      expect(replayed(rig).dump()).toEqual(rig.trees.dump())
+      expect(rig.replayed().dump()).toEqual(rig.trees.dump())
     }),
     { numRuns: 150 },
   )

@@ -1,4 +1,4 @@
-/** Ring, consumer, sink and log in one thread, stepped by hand, over trees that are maps. */
+/** Ring, consumer, sink and log in one thread, stepped by hand, over trees that are maps unless others are given. */
 import {
   AtomicsMemory,
   attachConsumer,
@@ -18,8 +18,16 @@ import {
   Watermarks,
 } from '@ringbolt/wal'
 import { CommandClient } from '../../client/command-client.ts'
+import { apply, validate } from '../apply.ts'
+import { CommandReader } from '../command.ts'
 import { RefusalReader, RefusalWriter, refusalsBytes } from '../refusals.ts'
-import { type CommandLog, StoreSink, type StoreSinkParts } from '../store-sink.ts'
+import {
+  type CommandLog,
+  type SinkTrees,
+  StoreSink,
+  type StoreSinkParts,
+  type VersionedSpace,
+} from '../store-sink.ts'
 import { MapTrees } from './map-trees.ts'
 
 export const LOG_ID = new Uint8Array(16).fill(9)
@@ -31,6 +39,12 @@ export interface RigOptions {
   readonly wrapLog?: (log: CommandLog) => CommandLog
   readonly admit?: StoreSinkParts['admit']
   readonly environment?: RingEnvironment
+  /** Other trees than maps, with a catalog. */
+  readonly pages?: {
+    readonly trees: SinkTrees
+    readonly space: VersionedSpace
+    readonly makeRoom: () => void
+  }
 }
 
 export interface RigClient {
@@ -68,14 +82,14 @@ export class SinkRig {
     this.marks.format(0)
     this.sink = new StoreSink({
       log: options.wrapLog?.(this.log) ?? this.log,
-      trees: this.trees,
-      space: {
+      trees: options.pages?.trees ?? this.trees,
+      space: options.pages?.space ?? {
         seal: () => ++this.#version,
         publish: (version, sequence) => this.published.push([version, sequence]),
         reclaim: () => false,
       },
       refusals: new RefusalWriter(this.refusalsMemory),
-      makeRoom: () => undefined,
+      makeRoom: options.pages?.makeRoom ?? (() => undefined),
       admit: options.admit ?? (() => undefined),
       sequence: 0,
       address: 0,
@@ -119,6 +133,22 @@ export class SinkRig {
     }
     await watched
     return await promise
+  }
+
+  /** The maps that the log leads to. @throws when a record does not hold */
+  replayed(): MapTrees {
+    const trees = new MapTrees()
+    trees.create(0, 1)
+    const reader = new CommandReader()
+    const noRoomNeeded = (): void => undefined
+    for (const [ordinal, record] of this.records().entries()) {
+      reader.open(record, 0, record.length)
+      const refusal = validate(reader, trees, noRoomNeeded)
+      if (refusal !== undefined) throw new Error(`record ${ordinal}: ${refusal.reason}`)
+      reader.open(record, 0, record.length)
+      apply(reader, trees, ordinal + 1, noRoomNeeded)
+    }
+    return trees
   }
 
   /** What stands in the log, record by record. */
