@@ -25,7 +25,7 @@ import {
   tupleText,
   without,
 } from './index-entries.ts'
-import { Attempts, commit, type Work, type WorkContext } from './work.ts'
+import { Attempts, CommitStep, type Work, type WorkContext } from './work.ts'
 
 /** Of one write, under contention. */
 export const WRITE_RETRIES_MAX = 200
@@ -54,7 +54,13 @@ interface UniquePut {
   readonly tuple: readonly IndexValue[]
 }
 
-type Outcome = 'done' | 'stale'
+/** A write that is on its way. */
+interface PendingWrite {
+  readonly step: CommitStep
+  readonly uniquePuts: readonly UniquePut[]
+}
+
+const NO_UNIQUE_PUTS: UniquePut[] = []
 
 export class AutocommitWriter<Doc extends StoredDocument> implements CollectionWriter<Doc> {
   readonly #definition: CollectionDefinition
@@ -79,23 +85,25 @@ export class AutocommitWriter<Doc extends StoredDocument> implements CollectionW
 
   *insert(input: unknown): Work<Id> {
     const { fields, id: chosen } = this.#preparer.given(input)
-    const attempts = this.#attempts('insert')
+    let attempts: Attempts | undefined
     for (;;) {
-      const { state } = this.#collection.newest
-      const id = chosen ?? (yield* state.binding.ids.take())
+      const { binding } = this.#collection.newest.state
+      const id = chosen ?? binding.ids.next() ?? (yield* binding.ids.take())
       const key = encodeId(id)
-      const outcome = yield* this.#put(yield* this.#preparer.accepted(fields, id), {
-        id,
-        key,
-        expect: 'absent',
-        before: undefined,
-      })
-      if (outcome === 'done') return id
+      const accepted = this.#preparer.accepted(fields, id)
+      const ready =
+        accepted instanceof Promise ? yield* this.#preparer.schemaSettled(accepted) : accepted
+      const { state } = this.#collection.newest
+      const write = this.#put(state, ready, id, key, 'absent', undefined)
+      yield write.step
+      if (this.#isDone(write)) return id
       if (this.#exists(key)) {
-        if (chosen !== undefined)
+        if (chosen !== undefined) {
           throw new UniqueError(this.#definition.name, 'id', tupleText([id]))
+        }
         if (typeof id === 'number') yield* state.binding.ids.taken(id, state.tree)
       }
+      attempts ??= this.#attempts('insert')
       yield* attempts.failed()
     }
   }
@@ -106,19 +114,21 @@ export class AutocommitWriter<Doc extends StoredDocument> implements CollectionW
 
   *update(id: Id, change: Change<Doc>): Work<Doc> {
     const key = encodeId(id)
-    const attempts = this.#attempts('update')
+    let attempts: Attempts | undefined
     for (;;) {
       const { newest } = this.#collection
       const document = newest.read(key)
       if (document !== undefined) {
-        const expect = newest.sequence
+        const { sequence } = newest
         const before = entriesOf(document, newest.indexes, id)
         const fields = yield* this.#preparer.changed(document, id, change)
-        const outcome = yield* this.#put(fields, { id, key, expect, before }, newest.state)
-        if (outcome === 'done') return newest.typed(fields)
+        const write = this.#put(newest.state, fields, id, key, sequence, before)
+        yield write.step
+        if (this.#isDone(write)) return newest.typed(fields)
       } else if (this.#isCurrent()) {
         throw new NotFoundError(this.#definition.name, id)
       }
+      attempts ??= this.#attempts('update')
       yield* attempts.failed()
     }
   }
@@ -127,21 +137,25 @@ export class AutocommitWriter<Doc extends StoredDocument> implements CollectionW
     const { fields, id } = this.#preparer.given(input)
     if (id === undefined) return yield* this.insert(input)
     const key = encodeId(id)
-    const accepted = yield* this.#preparer.accepted(fields, id)
-    const attempts = this.#attempts('upsert')
+    const accepted = this.#preparer.accepted(fields, id)
+    const ready =
+      accepted instanceof Promise ? yield* this.#preparer.schemaSettled(accepted) : accepted
+    let attempts: Attempts | undefined
     for (;;) {
       const { newest } = this.#collection
-      const known =
-        newest.indexes.length === 0 ? { expect: undefined } : entriesNow(newest, key, id)
-      const outcome = yield* this.#put(accepted, { id, key, ...known }, newest.state)
-      if (outcome === 'done') return id
+      // Without indexes nothing depends on what was there.
+      const known = newest.indexes.length === 0 ? undefined : entriesNow(newest, key, id)
+      const write = this.#put(newest.state, ready, id, key, known?.expect, known?.before)
+      yield write.step
+      if (this.#isDone(write)) return id
+      attempts ??= this.#attempts('upsert')
       yield* attempts.failed()
     }
   }
 
   *delete(id: Id): Work<boolean> {
     const key = encodeId(id)
-    const attempts = this.#attempts('delete')
+    let attempts: Attempts | undefined
     for (;;) {
       const { newest } = this.#collection
       const { expect, before } = entriesNow(newest, key, id)
@@ -149,34 +163,45 @@ export class AutocommitWriter<Doc extends StoredDocument> implements CollectionW
         if (this.#isCurrent()) return false
       } else {
         const change = { id, key, expect, before, value: undefined, after: undefined }
-        const outcome = yield* this.#commit(newest.state, change)
-        if (outcome === 'done') return true
+        const write = this.#write(newest.state, change)
+        yield write.step
+        if (this.#isDone(write)) return true
       }
+      attempts ??= this.#attempts('delete')
       yield* attempts.failed()
     }
   }
 
-  *#put(
+  #put(
+    state: CollectionState,
     fields: Fields,
-    known: Pick<DocumentChange, 'id' | 'key' | 'expect'> & { before?: IndexEntries | undefined },
-    state: CollectionState = this.#collection.newest.state,
-  ): Work<Outcome> {
+    id: Id,
+    key: Uint8Array,
+    expect: Expectation | undefined,
+    before: IndexEntries | undefined,
+  ): PendingWrite {
     const value = state.binding.codec.encode(fields, this.#definition.version)
-    const after = entriesOf(fields, state.indexes, known.id)
-    return yield* this.#commit(state, { before: undefined, ...known, value, after })
+    const after = entriesOf(fields, state.indexes, id)
+    return this.#write(state, { id, key, expect, before, value, after })
   }
 
-  *#commit(state: CollectionState, change: DocumentChange): Work<Outcome> {
+  #write(state: CollectionState, change: DocumentChange): PendingWrite {
     const command = new CommandBuilder()
     command.checkDefinition(state.tree, state.entry.definition)
     if (change.value === undefined) command.delete(state.tree, change.key, change.expect)
     else command.put(state.tree, change.key, change.value, change.expect)
-    const uniquePuts = this.#changeIndexes(command, state, change)
-    const refusal = yield* commit(command)
-    if (refusal === undefined) return 'done'
+    const uniquePuts =
+      state.indexes.length === 0 ? NO_UNIQUE_PUTS : this.#changeIndexes(command, state, change)
+    return { step: new CommitStep(command), uniquePuts }
+  }
+
+  /** False when it has to be tried again. @throws UniqueError */
+  #isDone({ step, uniquePuts }: PendingWrite): boolean {
+    const refusal = step.refusal()
+    if (refusal === undefined) return true
     if (refusal.reason === 'definition') this.#collection.refresh()
     const refused = uniquePuts.find(({ operation }) => operation === refusal.operation)
-    if (refused === undefined) return 'stale'
+    if (refused === undefined) return false
     throw new UniqueError(this.#definition.name, refused.index.name, tupleText(refused.tuple))
   }
 

@@ -40,14 +40,21 @@ export class DocumentPreparer<Doc extends StoredDocument> {
     return { fields, id }
   }
 
-  *accepted(fields: Fields, id: Id): Work<Fields> {
+  /** As it is to be stored; a promise when the schema is asynchronous. */
+  accepted(fields: Fields, id: Id): Fields | Promise<Fields> {
     this.#validator.checkId(id)
-    return yield* this.#validator.accepted(fields, id)
+    return this.#validator.accepted(fields, id)
+  }
+
+  /** @throws AsyncInSyncError in a blocking write */
+  schemaSettled(accepted: Promise<Fields>): Work<Fields> {
+    return settled(accepted, `the schema of collection ${this.#name}`)
   }
 
   /** What the closure makes of the document, and then the schema. */
   *changed(document: Doc, id: Id, change: Change<Doc>): Work<Fields> {
-    const returned = yield* settled(change(document), 'the closure')
+    const result = change(document)
+    const returned = result instanceof Promise ? yield* settled(result, 'the closure') : result
     const fields = asFields(returned === undefined ? document : returned, this.#name)
     if (fields['id'] !== id) {
       throw new ValidationError(`collection ${this.#name}: the id of a document cannot change`, {
@@ -55,6 +62,7 @@ export class DocumentPreparer<Doc extends StoredDocument> {
         field: 'id',
       })
     }
-    return yield* this.#validator.accepted(fields, id)
+    const accepted = this.#validator.accepted(fields, id)
+    return accepted instanceof Promise ? yield* this.schemaSettled(accepted) : accepted
   }
 }

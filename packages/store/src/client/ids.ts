@@ -43,16 +43,24 @@ export class IdLease {
     this.#key = leaseKey(collectionId)
   }
 
-  /** The next id; waits only when a block has to be leased first. */
-  *take(): Work<number> {
-    while (this.#next === this.#end) {
-      if (this.#spare !== undefined) this.#begin(this.#spare)
-      else if (this.#context.blocking) this.#begin(yield* this.#lease(0))
-      else yield* settled(this.#refill(), 'a lease of ids')
+  /** The next id; undefined when `take` has to wait for a block. */
+  next(): number | undefined {
+    if (this.#next === this.#end) {
+      if (this.#spare === undefined) return undefined
+      this.#begin(this.#spare)
     }
     const id = this.#next++
     if (this.#end - this.#next < this.#blockSize / 4) this.#prefetch()
     return id
+  }
+
+  *take(): Work<number> {
+    for (;;) {
+      const id = this.next()
+      if (id !== undefined) return id
+      if (this.#context.blocking) this.#begin(yield* this.#lease(0))
+      else yield* settled(this.#refill(), 'a lease of ids')
+    }
   }
 
   /** The id was taken already: goes on beyond those that are in the primary tree. */

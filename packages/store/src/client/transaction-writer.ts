@@ -50,15 +50,17 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
     this.#assertUsable()
     const { fields, id: chosen } = this.#preparer.given(input)
     for (;;) {
-      const id = chosen ?? (yield* this.#collection.state.binding.ids.take())
+      const { binding, tree } = this.#collection.state
+      const id = chosen ?? binding.ids.next() ?? (yield* binding.ids.take())
       const key = encodeId(id)
-      const accepted = yield* this.#preparer.accepted(fields, id)
+      const accepted = this.#preparer.accepted(fields, id)
+      const ready =
+        accepted instanceof Promise ? yield* this.#preparer.schemaSettled(accepted) : accepted
       if (!this.#exists(key)) {
-        this.#put(accepted, { id, key, before: undefined })
+        this.#put(ready, { id, key, before: undefined })
         return id
       }
       if (chosen !== undefined) throw new UniqueError(this.#definition.name, 'id', tupleText([id]))
-      const { binding, tree } = this.#collection.state
       if (typeof id === 'number') yield* binding.ids.taken(id, tree)
     }
   }
@@ -91,8 +93,10 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
     const { fields, id } = this.#preparer.given(input)
     if (id === undefined) return yield* this.insert(input)
     const key = encodeId(id)
-    const accepted = yield* this.#preparer.accepted(fields, id)
-    this.#put(accepted, { id, key, before: this.#entriesNow(key, id) })
+    const accepted = this.#preparer.accepted(fields, id)
+    const ready =
+      accepted instanceof Promise ? yield* this.#preparer.schemaSettled(accepted) : accepted
+    this.#put(ready, { id, key, before: this.#entriesNow(key, id) })
     return id
   }
 

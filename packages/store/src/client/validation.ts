@@ -7,7 +7,6 @@ import type { Fields } from '../document/format.ts'
 import type { Id } from '../document/keys.ts'
 import { kindOf } from '../document/refusals.ts'
 import type { CollectionDefinition } from './define-collection.ts'
-import { settled, type Work } from './work.ts'
 
 const ISSUES_TOLD_MAX = 5
 
@@ -32,38 +31,45 @@ export class DocumentValidator {
   }
 
   /**
-   * The document as it is to be stored: what the schema made of it, its id first.
-   * @throws ValidationError; AsyncInSyncError for an asynchronous schema in a blocking write
+   * The document as it is to be stored: what the schema made of it, its id first. A promise when the schema is
+   * asynchronous.
+   * @throws ValidationError
    */
-  *accepted(document: Fields, id: Id): Work<Fields> {
-    const { schema, name } = this.#definition
+  accepted(document: Fields, id: Id): Fields | Promise<Fields> {
+    const { schema } = this.#definition
     if (schema === undefined) return withId(id, document)
-    let result = yield* this.#validate(schema, document, id)
-    if (!this.#idInside && result.issues?.some(isAboutId) === true) {
-      this.#idInside = true
-      result = yield* this.#validate(schema, document, id)
-    }
-    if (result.issues !== undefined) throw refused(name, result.issues)
-    const output = asFields(result.value, name)
-    if (Object.hasOwn(output, 'id') && output['id'] !== id) {
-      throw new ValidationError(`collection ${name}: the schema must not change the id`, {
-        collection: name,
-        field: 'id',
-      })
-    }
-    return withId(id, output)
+    const result = schema['~standard'].validate(this.#input(document, id))
+    return result instanceof Promise
+      ? result.then((settled) => this.#judged(settled, document, id))
+      : this.#judged(result, document, id)
   }
 
-  /** A schema sees the id only when it knows of it: others may refuse fields that they do not know. */
-  *#validate(
-    schema: StandardSchemaV1,
+  /** A schema sees the id only once it has asked for it: others may refuse fields that they do not know. */
+  #input(document: Fields, id: Id): Fields {
+    if (this.#idInside) return withId(id, document)
+    const { id: _, ...fields } = document
+    return fields
+  }
+
+  #judged(
+    result: StandardSchemaV1.Result<unknown>,
     document: Fields,
     id: Id,
-  ): Work<StandardSchemaV1.Result<unknown>> {
-    const { id: _, ...fields } = document
-    const input = this.#idInside ? withId(id, fields) : fields
-    const what = `the schema of collection ${this.#definition.name}`
-    return yield* settled(schema['~standard'].validate(input), what)
+  ): Fields | Promise<Fields> {
+    const { name } = this.#definition
+    if (result.issues === undefined) return this.#stored(asFields(result.value, name), id)
+    if (this.#idInside || !result.issues.some(isAboutId)) throw refused(name, result.issues)
+    this.#idInside = true
+    return this.accepted(document, id)
+  }
+
+  #stored(output: Fields, id: Id): Fields {
+    const { name } = this.#definition
+    if (!Object.hasOwn(output, 'id') || output['id'] === id) return withId(id, output)
+    throw new ValidationError(`collection ${name}: the schema must not change the id`, {
+      collection: name,
+      field: 'id',
+    })
   }
 }
 

@@ -65,35 +65,40 @@ function block<T>(work: Work<T>, context: WorkContext): T {
   return next.value
 }
 
-/** Commits; `refusal` tells how it went. */
-class CommitStep implements Step {
-  refusal: Refusal | undefined
+/** Commits a command. */
+export class CommitStep implements Step {
   readonly #command: CommandBuilder
+  #refusal: Refusal | undefined
 
   constructor(command: CommandBuilder) {
     this.#command = command
   }
 
   async run({ engine }: WorkContext): Promise<void> {
-    this.refusal = await engine.commit(this.#command)
+    this.#refusal = await engine.commit(this.#command)
   }
 
   runBlocking({ engine }: WorkContext): void {
-    this.refusal = engine.commitSync(this.#command)
+    this.#refusal = engine.commitSync(this.#command)
+  }
+
+  /**
+   * Why it was refused: conflict or definition; undefined when it was not.
+   * @throws StoreFullError; CommandRefusedError, which shows a bug
+   */
+  refusal(): Refusal | undefined {
+    const refusal = this.#refusal
+    if (refusal?.reason === 'full') throw new StoreFullError('there is no room for the change')
+    if (refusal?.reason === 'malformed') throw new CommandRefusedError(refusal.operation)
+    return refusal
   }
 }
 
-/**
- * @returns why it was refused: conflict or definition
- * @throws StoreFullError; CommandRefusedError, which shows a bug
- */
+/** The same in one go. */
 export function* commit(command: CommandBuilder): Work<Refusal | undefined> {
   const step = new CommitStep(command)
   yield step
-  const { refusal } = step
-  if (refusal?.reason === 'full') throw new StoreFullError('there is no room for the change')
-  if (refusal?.reason === 'malformed') throw new CommandRefusedError(refusal.operation)
-  return refusal
+  return step.refusal()
 }
 
 class PauseStep implements Step {
