@@ -1,6 +1,7 @@
 /** An embedded, ACID document store: see the README. */
-export { isRingboltError, RingboltError } from '@ringbolt/ring'
+
 export { BusyError } from '@ringbolt/locks'
+export { isRingboltError, RingboltError } from '@ringbolt/ring'
 export { Collection } from './client/collection.ts'
 export {
   type CollectionDefinition,
@@ -15,6 +16,7 @@ export type { BlockingTransactionOptions, TransactionOptions } from './client/tr
 export { ValidationError } from './document/errors.ts'
 export type { Id, IndexValue } from './document/keys.ts'
 export type { StoreHandle } from './engine/attachment.ts'
+export { checkFile } from './engine/check-file.ts'
 export { attach, Database, open } from './engine/open.ts'
 export type { OpenOptions } from './engine/options.ts'
 export type { StoreStats } from './engine/stats.ts'

@@ -9,8 +9,8 @@
  */
 import type { SegmentedLog } from '@ringbolt/wal'
 import { lsnOf } from '@ringbolt/wal'
-import { Checkpoint } from '../space/checkpoint.ts'
 import type { PublishedState } from '../sequencer/store-sink.ts'
+import { Checkpoint } from '../space/checkpoint.ts'
 import type { MainFile } from '../space/main-file.ts'
 import type { SharedSpace, SpacePin } from '../space/shared-space.ts'
 import { forEachReference } from '../tree/references.ts'

@@ -79,4 +79,3 @@ export class TimedLog implements EngineLog {
     this.#log.close()
   }
 }
-

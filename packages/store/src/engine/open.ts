@@ -4,13 +4,14 @@
  *     const db = await open('app.db', { collections: [users] })     // one thread of the process
  *     const db = attach(handle)                                     // any other, with `db.share()` of the first
  */
+
+import { AtomicsMemory } from '@ringbolt/ring'
 import { Database as Documents } from '../client/database.ts'
 import type { CollectionDefinition } from '../client/define-collection.ts'
 import type { StoreEnvironment } from '../client/environment.ts'
-import { AtomicsMemory } from '@ringbolt/ring'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import type { OpenOptions } from './options.ts'
-import { type StoreStats, StatsBoard } from './stats.ts'
+import { StatsBoard, type StoreStats } from './stats.ts'
 import { openOwner } from './store-owner.ts'
 
 const neverWoken = new AtomicsMemory(new SharedArrayBuffer(4))

@@ -192,7 +192,12 @@ class Replay {
       const { reason, operation } = refusal
       const actual = `refused as ${reason}${reader.fault === undefined ? '' : `: ${reader.fault}`}`
       const expected = 'a command that holds'
-      throw new StoreCorruptError(place, `record ${sequence}, operation ${operation}`, expected, actual)
+      throw new StoreCorruptError(
+        place,
+        `record ${sequence}, operation ${operation}`,
+        expected,
+        actual,
+      )
     }
     reader.open(bytes, start, end)
     apply(reader, trees, sequence, this.#makeRoom)

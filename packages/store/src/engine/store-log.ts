@@ -16,8 +16,8 @@
  * A new log exists, durable, before the meta names it; nothing is acknowledged before that meta is durable.
  */
 import {
-  LogNotFoundError,
   LogMismatchError,
+  LogNotFoundError,
   type LogStore,
   type Lsn,
   lsnOf,

@@ -35,6 +35,7 @@ export interface PageSpace extends PageSource {
   /**
    * A new page of the working version, zero-filled but for its id. Never evicts by itself: takes of what
    * `makeRoom` has made.
+   * @returns the frame; the page's id stands in its header
    */
   allocate(): number
   /** True when the page was made in the working version, so that it may be changed in place. */

@@ -142,7 +142,8 @@ export class SharedSpace implements PageSpace {
   allocate(): number {
     const frame = this.#frames.take()
     this.bytes.set(EMPTY_PAGE, frame * PAGE_BYTES)
-    return this.#makePage(frame)
+    this.#makePage(frame)
+    return frame
   }
 
   isWritable(frame: number): boolean {

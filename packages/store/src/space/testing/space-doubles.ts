@@ -86,7 +86,7 @@ export function forEachReference(
 
 /** A new leaf, filled with a number. */
 export function leafOf(space: SharedSpace, content: number): number {
-  const pageId = space.allocate()
+  const pageId = space.words[space.allocate() * PAGE_WORDS + PAGE_ID_WORD]!
   fillLeaf(space, pageId, content)
   return pageId
 }
@@ -111,8 +111,8 @@ export function contentOf(words: Uint32Array, frame: number): number {
 
 /** A new branch over those pages. */
 export function branchOf(space: SharedSpace, children: readonly number[], level = 1): number {
-  const pageId = space.allocate()
-  const frame = space.locate(pageId, 0)
+  const frame = space.allocate()
+  const pageId = space.words[frame * PAGE_WORDS + PAGE_ID_WORD]!
   space.bytes[frame * PAGE_BYTES + PAGE_KIND_BYTE] = PageKind.branch
   space.bytes[frame * PAGE_BYTES + PAGE_LEVEL_BYTE] = level
   space.words[frame * PAGE_WORDS + COUNT_WORD] = children.length

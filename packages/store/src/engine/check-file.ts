@@ -1,0 +1,3 @@
+export function checkFile(_path: string): readonly string[] {
+  return []
+}
