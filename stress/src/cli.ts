@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { isRingboltError } from '@ringbolt/ring'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { deaths } from './deaths.ts'
+import { DOCUMENT_SETTINGS_DEFAULT, type DocumentSettings } from './documents/document-settings.ts'
+import { documentSoak } from './documents/document-soak.ts'
 import { killRounds } from './kill-rounds.ts'
 import { createProgress, type ProgressView } from './progress.ts'
 import { isProved, type Report, reportAsJson, reportAsText } from './report.ts'
@@ -23,9 +25,16 @@ const EXIT_COULD_NOT = 3
 const EXIT_HELP = `
 Exit codes: 0 all is proved, 1 findings, 2 usage, 3 could not run.`
 
-interface RunFlags {
-  readonly workers: number
+/** What every run on a real disk takes. */
+interface FolderFlags {
   readonly seed?: number
+  readonly folder?: string
+  readonly keep?: true
+  readonly json?: true
+}
+
+interface RunFlags extends FolderFlags {
+  readonly workers: number
   readonly recordBytes?: { readonly min: number; readonly max: number }
   readonly sync: Settings['sync']
   readonly inFlight: number
@@ -34,9 +43,19 @@ interface RunFlags {
   readonly segmentBytes: number
   readonly syncDelayMs: number
   readonly watchdogSeconds: number
-  readonly folder?: string
-  readonly keep?: true
-  readonly json?: true
+}
+
+interface DocumentFlags extends FolderFlags {
+  readonly workers: number
+  readonly sync: Settings['sync']
+  readonly inFlight: number
+  readonly blocking?: true
+  readonly cacheBytes: number
+  readonly checkpointLogBytes: number
+  readonly syncDelayMs: number
+  readonly watchdogSeconds: number
+  readonly seconds: number
+  readonly kills: number
 }
 
 function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
@@ -63,18 +82,24 @@ function byteRange(text: string): { min: number; max: number } {
   return { min, max }
 }
 
-/** The options that every run over a real log takes. */
-function withRunOptions(command: Command): Command {
-  const d = SETTINGS_DEFAULT
-  const { min, max } = RECORD_BYTES_DEFAULT
+/** The options that every run on a real disk takes. */
+function withFolderOptions(command: Command): Command {
   return command
-    .option('--workers <n>', 'Piscina workers that append', wholeNumber(2, 64), d.workers)
     .option(
       '--seed <n>',
       'of the workload and of every random moment (default: RINGBOLT_SEED, or by the clock)',
       wholeNumber(0, SEEDS - 1),
     )
-    .option('--record-bytes <min..max>', `length of a record (default: ${min}..${max})`, byteRange)
+    .option('--folder <path>', 'where the files go, empty or missing (default: a temporary one)')
+    .option('--keep', 'keep the folder also when all is proved')
+    .option('--json', 'the report as JSON; progress goes to standard error')
+    .addHelpText('after', EXIT_HELP)
+}
+
+/** Who writes, and how: the log's runs and those on documents. */
+function withLoadOptions(command: Command, d: typeof SETTINGS_DEFAULT): Command {
+  return withFolderOptions(command)
+    .option('--workers <n>', 'Piscina workers that write', wholeNumber(2, 64), d.workers)
     .addOption(
       new Option('--sync <policy>', 'what an acknowledgement promises')
         .choices(['full', 'normal', 'off'])
@@ -82,13 +107,11 @@ function withRunOptions(command: Command): Command {
     )
     .option(
       '--in-flight <n>',
-      'appends under way per worker',
+      'operations under way per worker',
       wholeNumber(1, 65_536),
       d.inFlightMax,
     )
-    .option('--blocking', 'one append at a time, blocking its thread')
-    .option('--ring-bytes <n>', 'size of the ring, a power of two', wholeNumber(64), d.ringBytes)
-    .option('--segment-bytes <n>', 'size of a segment file', wholeNumber(8192), d.segmentBytes)
+    .option('--blocking', 'one operation at a time, blocking its thread')
     .option(
       '--sync-delay-ms <n>',
       'added to each sync: a slower disk',
@@ -101,10 +124,16 @@ function withRunOptions(command: Command): Command {
       seconds,
       d.silenceMaxMs / 1000,
     )
-    .option('--folder <path>', 'where the log goes, empty or missing (default: a temporary one)')
-    .option('--keep', 'keep the folder also when all is proved')
-    .option('--json', 'the report as JSON; progress goes to standard error')
-    .addHelpText('after', EXIT_HELP)
+}
+
+/** The options that every run over a real log takes. */
+function withRunOptions(command: Command): Command {
+  const d = SETTINGS_DEFAULT
+  const { min, max } = RECORD_BYTES_DEFAULT
+  return withLoadOptions(command, d)
+    .option('--record-bytes <min..max>', `length of a record (default: ${min}..${max})`, byteRange)
+    .option('--ring-bytes <n>', 'size of the ring, a power of two', wholeNumber(64), d.ringBytes)
+    .option('--segment-bytes <n>', 'size of a segment file', wholeNumber(8192), d.segmentBytes)
 }
 
 function settingsOf(flags: RunFlags, seed: number): Settings {
@@ -122,7 +151,7 @@ function settingsOf(flags: RunFlags, seed: number): Settings {
   }
 }
 
-function seedOf(flags: RunFlags): number {
+function seedOf(flags: FolderFlags): number {
   const { RINGBOLT_SEED } = process.env
   if (flags.seed !== undefined) return flags.seed
   if (RINGBOLT_SEED === undefined) return Date.now() % SEEDS
@@ -134,19 +163,19 @@ function seedOf(flags: RunFlags): number {
 }
 
 type Run = (
-  settings: Settings,
+  seed: number,
   folder: RunFolder,
   progress: ProgressView,
 ) => Promise<Omit<Report, 'replay' | 'folder'>>
 
 /** Runs, reports, keeps or removes the folder, and sets the exit code. */
-async function carryOut(command: string, flags: RunFlags, run: Run): Promise<void> {
+async function carryOut(command: string, flags: FolderFlags, run: Run): Promise<void> {
   const seed = seedOf(flags)
   const folder = new RunFolder(flags.folder)
   const progress = createProgress(flags.json === true ? process.stderr : process.stdout)
-  progress.note(`seed ${seed}, log in ${folder.path}`)
+  progress.note(`seed ${seed}, in ${folder.path}`)
   try {
-    const outcome = await run(settingsOf(flags, seed), folder, progress)
+    const outcome = await run(seed, folder, progress)
     progress.end()
     const replay = replayOf(command, seed)
     const kept = !isProved({ ...outcome, replay, folder: null }) || flags.keep === true
@@ -171,10 +200,60 @@ function replayOf(command: string, seed?: number): string {
   return ['pnpm stress', command, ...added, ...given].join(' ')
 }
 
+function documentSettingsOf(flags: DocumentFlags, seed: number): DocumentSettings {
+  return {
+    seed,
+    workers: flags.workers,
+    lanes: flags.blocking === true ? 1 : flags.inFlight,
+    blocking: flags.blocking ?? false,
+    sync: flags.sync,
+    cacheBytes: flags.cacheBytes,
+    checkpointLogBytes: flags.checkpointLogBytes,
+    syncDelayMs: flags.syncDelayMs,
+    silenceMaxMs: flags.watchdogSeconds * 1000,
+  }
+}
+
 const program = new Command('stress')
-  .description('Runs that are to break the log, and an oracle that says whether they did.')
+  .description('Runs that are to break database and log, and an oracle that says whether they did.')
   .exitOverride()
   .addHelpText('after', EXIT_HELP)
+
+withLoadOptions(
+  program
+    .command('documents')
+    .description(
+      'The soak: workers insert, update, delete and read documents, some are killed and replaced; then a process doing the same is killed, and its database recovered.',
+    ),
+  SETTINGS_DEFAULT,
+)
+  .option('--seconds <n>', 'how long the workers write', seconds, 20)
+  .option('--kills <n>', 'workers killed on the way', wholeNumber(0, 1000), 2)
+  .option(
+    '--cache-bytes <n>',
+    'shared memory for pages',
+    wholeNumber(2 ** 20),
+    DOCUMENT_SETTINGS_DEFAULT.cacheBytes,
+  )
+  .option(
+    '--checkpoint-log-bytes <n>',
+    'how much log begins a checkpoint',
+    wholeNumber(1),
+    DOCUMENT_SETTINGS_DEFAULT.checkpointLogBytes,
+  )
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ pnpm stress documents
+  $ pnpm stress documents --seconds 300 --kills 20 --seed 7 --json
+  $ pnpm stress documents --cache-bytes 4194304 --checkpoint-log-bytes 1000000`,
+  )
+  .action(async (flags: DocumentFlags) => {
+    await carryOut('documents', flags, (seed, folder, progress) =>
+      documentSoak({ settings: documentSettingsOf(flags, seed), ...flags }, folder, progress),
+    )
+  })
 
 withRunOptions(
   program
@@ -202,8 +281,8 @@ Examples:
   )
   .action(
     async (flags: RunFlags & { seconds: number; kills: number; checkpointSeconds: number }) => {
-      await carryOut('log', flags, (settings, folder, progress) =>
-        soak({ settings, ...flags }, folder, progress),
+      await carryOut('log', flags, (seed, folder, progress) =>
+        soak({ settings: settingsOf(flags, seed), ...flags }, folder, progress),
       )
     },
   )
@@ -222,8 +301,8 @@ Examples:
   $ pnpm stress deaths --deaths 100 --workers 8 --in-flight 8`,
   )
   .action(async (flags: RunFlags & { deaths: number }) => {
-    await carryOut('deaths', flags, (settings, folder, progress) =>
-      deaths({ settings, deaths: flags.deaths }, folder, progress),
+    await carryOut('deaths', flags, (seed, folder, progress) =>
+      deaths({ settings: settingsOf(flags, seed), deaths: flags.deaths }, folder, progress),
     )
   })
 
@@ -243,8 +322,8 @@ Examples:
   $ pnpm stress kill --rounds 20 --sync off --segment-bytes 65536`,
   )
   .action(async (flags: RunFlags & { rounds: number }) => {
-    await carryOut('kill', flags, (settings, folder, progress) =>
-      killRounds({ settings, rounds: flags.rounds }, folder, progress),
+    await carryOut('kill', flags, (seed, folder, progress) =>
+      killRounds({ settings: settingsOf(flags, seed), rounds: flags.rounds }, folder, progress),
     )
   })
 

@@ -45,3 +45,10 @@ export class FolderInUseError extends RingboltError {
     )
   }
 }
+
+/** A document that was read is not what it must be. `RINGBOLT_DOCUMENT` */
+export class DocumentFaultError extends RingboltError {
+  constructor(serial: string, fault: string) {
+    super('RINGBOLT_DOCUMENT', `document ${serial}: ${fault}`, { serial, fault })
+  }
+}

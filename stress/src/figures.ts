@@ -10,13 +10,13 @@ const MIB = 1024 * 1024
 export function throughputFigures(phase: LivePhaseResult, recordBytes: number): Figure[] {
   const seconds = phase.durationMs / 1000
   const { stats, latencyUs } = phase
-  return section('Throughput', [
+  return figuresIn('Throughput', [
     ['acknowledged', phase.acknowledgedTotal, 'records'],
     ['in', seconds, 's'],
     ['records', phase.acknowledgedTotal / seconds, '/s'],
     ['bytes of records', (recordBytes * phase.acknowledgedTotal) / seconds / 1e6, 'MB/s'],
     ['bytes of log', phase.bytes / seconds / 1e6, 'MB/s'],
-    ...latency(latencyUs),
+    ...latencyRows(latencyUs),
     ['longest silence', phase.longestSilenceMs, 'ms'],
     ['records per sync', stats.records / Math.max(1, stats.syncs), ''],
     ['syncs', stats.syncs / seconds, '/s'],
@@ -31,7 +31,7 @@ export function throughputFigures(phase: LivePhaseResult, recordBytes: number): 
   ])
 }
 
-function latency(histogram: RecordableHistogram): [string, number, string][] {
+export function latencyRows(histogram: RecordableHistogram): [string, number, string][] {
   if (histogram.count === 0) return []
   const ms = (percentile: number): number => histogram.percentile(percentile) / 1000
   return [
@@ -44,7 +44,7 @@ function latency(histogram: RecordableHistogram): [string, number, string][] {
 
 /** Each kill by itself. */
 export function killFigures(kills: readonly Kill[]): Figure[] {
-  return section(
+  return figuresIn(
     'Killed workers',
     kills.map(({ kind, incarnation, atMs, detectedMs, progressMs }) => [
       `${kind}, incarnation ${incarnation}`,
@@ -58,7 +58,7 @@ export function killFigures(kills: readonly Kill[]): Figure[] {
 export function deathFigures(kills: readonly Kill[]): Figure[] {
   return KILL_KINDS.flatMap((kind) => {
     const some = kills.filter((kill) => kill.kind === kind)
-    return section(`Killed by ${kind}`, [
+    return figuresIn(`Killed by ${kind}`, [
       ['workers', some.length, ''],
       ...spread('kill to exit', some, 'detectedMs'),
       ...spread('exit to progress', some, 'progressMs'),
@@ -83,7 +83,7 @@ export function memoryFigures(phase: LivePhaseResult): Figure[] {
   const last = phase.memory.at(-1)
   if (first === undefined || last === undefined) return []
   const most = Math.max(...phase.memory.map(({ rssBytes }) => rssBytes))
-  return section('Memory', [
+  return figuresIn('Memory', [
     ['process, first second', first.rssBytes / MIB, 'MiB'],
     ['process, most', most / MIB, 'MiB'],
     ['process, at the end', last.rssBytes / MIB, 'MiB'],
@@ -97,7 +97,7 @@ export function recoveryFigures(rounds: readonly KillRound[]): Figure[] {
     rounds.reduce((total, round) => total + of(round), 0)
   const records = sum(({ recovery }) => recovery.records)
   const ms = sum(({ recoveryMs }) => recoveryMs)
-  return section('SIGKILL and recovery', [
+  return figuresIn('SIGKILL and recovery', [
     ['processes killed', rounds.length, ''],
     ['acknowledged by them', sum(({ acknowledged }) => acknowledged), 'records'],
     ['records recovered', records, ''],
@@ -109,7 +109,7 @@ export function recoveryFigures(rounds: readonly KillRound[]): Figure[] {
   ])
 }
 
-function section(
+export function figuresIn(
   section: string,
   rows: readonly (readonly [string, number | string, string])[],
 ): Figure[] {

@@ -2,10 +2,11 @@
  * The process that is going to be killed: opens the log, runs a load on it, ends one of its own
  * workers after the other, and says how far it is. Never ends by itself unless something fails.
  */
-import { lsnOf, openLog } from '@ringbolt/wal'
+import { openLog } from '@ringbolt/wal'
 import { Random } from '@ringbolt/wal/simulation'
-import { KILL_KINDS, Load } from './load.ts'
+import { KILL_KINDS } from './load.ts'
 import { runLock } from './lock.ts'
+import { startLogLoad } from './log-load.ts'
 import { logOptionsOf, type Settings } from './settings.ts'
 
 export interface KillChildWork {
@@ -19,7 +20,7 @@ export interface KillChildWork {
 }
 
 export type KillChildMessage =
-  | { readonly kind: 'opened'; readonly endLsn: number }
+  | { readonly kind: 'opened' }
   | { readonly kind: 'progress'; readonly acknowledged: number }
 
 const TELL_MS = 20
@@ -30,12 +31,9 @@ async function run(work: KillChildWork): Promise<void> {
   const { settings, incarnationFirst, incarnationEnd } = work
   const lock = runLock(work.lockPath)
   const log = await openLog(work.logFolder, { ...logOptionsOf(settings), lock })
-  tell({ kind: 'opened', endLsn: lsnOf(log.recovery.endLsn) })
-  const load = new Load(log, {
-    workload: settings.workload,
-    workers: settings.workers,
-    inFlightMax: settings.inFlightMax,
-    blocking: settings.blocking,
+  tell({ kind: 'opened' })
+  const load = startLogLoad(log, {
+    settings,
     incarnationFirst,
     incarnationEnd,
     sideFilePath: work.sideFilePath,

@@ -4,6 +4,7 @@
  */
 import { type LogLock, lsnOf, openLog, type RecoveryReport } from '@ringbolt/wal'
 import type { Random } from '@ringbolt/wal/simulation'
+import type { KillChildWork } from './kill-child.ts'
 import { KillChild } from './processes.ts'
 import type { RunFolder } from './run-folder.ts'
 import { logOptionsOf, type Settings } from './settings.ts'
@@ -39,7 +40,7 @@ export interface KillRound {
 
 export async function killRound(options: KillRoundOptions): Promise<KillRound> {
   const { folder, settings, random, moment } = options
-  const child = new KillChild({
+  const work: KillChildWork = {
     settings,
     logFolder: folder.log,
     lockPath: folder.lock,
@@ -47,7 +48,8 @@ export async function killRound(options: KillRoundOptions): Promise<KillRound> {
     incarnationFirst: options.incarnationFirst,
     incarnationEnd: options.incarnationEnd,
     seed: random.uint32(),
-  })
+  }
+  const child = new KillChild('./kill-child.js', work)
   if (moment === 'load') await child.underWay()
   const delayMs = random.between(0, options.delayMaxMs)
   await new Promise((resolve) => setTimeout(resolve, delayMs))

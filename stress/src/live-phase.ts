@@ -9,7 +9,8 @@ import type { RecordableHistogram } from 'node:perf_hooks'
 import { openRing, type Ring } from '@ringbolt/ring'
 import { type Log, type LogLock, lsnOf, openLog, type SharedLogStats } from '@ringbolt/wal'
 import { SilenceError } from './errors.ts'
-import { Load, SilenceMeter } from './load.ts'
+import { type Load, SilenceMeter } from './load.ts'
+import { startLogLoad } from './log-load.ts'
 import { failureOf } from './outcome.ts'
 import { type ProgressView, percent } from './progress.ts'
 import { thousands } from './report.ts'
@@ -62,11 +63,8 @@ const SAMPLE_MS = 1000
 export async function livePhase(options: LivePhaseOptions): Promise<LivePhaseResult> {
   const { settings, verifier, lock } = options
   const log = await openLog(options.logFolder, { ...logOptionsOf(settings), lock })
-  const load = new Load(log, {
-    workload: settings.workload,
-    workers: settings.workers,
-    inFlightMax: settings.inFlightMax,
-    blocking: settings.blocking,
+  const load = startLogLoad(log, {
+    settings,
     incarnationFirst: options.incarnationFirst,
     incarnationEnd: options.incarnationEnd,
     sideFilePath: undefined,

@@ -1,34 +1,40 @@
 /**
- * A pool of Piscina workers that append to one log, some of which are killed and replaced.
+ * A pool of Piscina workers that write to one log or database, some of which are killed and replaced.
  *
  * Each worker runs one incarnation: a task that lasts until the load is stopped. A killed one is
  * replaced by a new incarnation in a new thread; one that fails by itself is not, and its error is
- * kept. All calls come from the thread that opened the log.
+ * kept. All calls come from the thread that opened what they write to.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Worker } from 'node:worker_threads'
-import type { Log } from '@ringbolt/wal'
 import type { Random } from '@ringbolt/wal/simulation'
-import { createLogPool } from '@ringbolt/workers'
-import type { AppendTask } from './append-task.ts'
+import type { createPool, PoolOptions } from '@ringbolt/workers'
 import { ControlRegion } from './control-region.ts'
 import { WorkerFailedError } from './errors.ts'
-import type { WorkloadSpec } from './workload.ts'
 
 export const KILL_KINDS = ['terminate', 'abort', 'memory'] as const
 /** `terminate()` of the thread, an AbortSignal of the pool's task, or running out of memory. */
 export type KillKind = (typeof KILL_KINDS)[number]
 
 export interface LoadSpec {
-  readonly workload: WorkloadSpec
   readonly workers: number
-  readonly inFlightMax: number
-  readonly blocking: boolean
   /** The incarnations are numbered from here, up to `incarnationEnd`: each kill takes one. */
   readonly incarnationFirst: number
   readonly incarnationEnd: number
-  readonly sideFilePath: string | undefined
+  /** The pool that the tasks run in, made by whoever knows what they write to. */
+  readonly makePool: (options: Omit<PoolOptions, 'filename'>) => Pool
+  /** What an incarnation is to do until the control region says stop. */
+  readonly taskOf: (incarnation: number, shared: TaskShare) => object
 }
+
+/** What every task shares with the driver. */
+export interface TaskShare {
+  readonly control: SharedArrayBuffer
+  /** In microseconds; the native histogram is shared, so it outlives the worker's thread. */
+  readonly latencyUs: RecordableHistogram
+}
+
+type Pool = ReturnType<typeof createPool>
 
 export interface Kill {
   readonly kind: KillKind
@@ -60,18 +66,17 @@ export class Load {
   /** Workers that failed by themselves. */
   readonly failures: WorkerFailedError[] = []
   readonly #spec: LoadSpec
-  readonly #pool: ReturnType<typeof createLogPool>
+  readonly #pool: Pool
   readonly #lanes: Lane[] = []
   readonly #ends: Promise<void>[] = []
   readonly #startedMs: number
   #nextIncarnation: number
 
-  constructor(log: Log, spec: LoadSpec) {
+  constructor(spec: LoadSpec) {
     this.#spec = spec
     this.#nextIncarnation = spec.incarnationFirst
     this.control = ControlRegion.create(spec.incarnationEnd)
-    this.#pool = createLogPool(log, {
-      filename: new URL('./append-task.js', import.meta.url).href,
+    this.#pool = spec.makePool({
       minThreads: spec.workers,
       maxThreads: spec.workers,
       resourceLimits: {
@@ -167,15 +172,8 @@ export class Load {
     lane.incarnation = incarnation
     lane.abort = new AbortController()
     lane.dying = false
-    const task: AppendTask = {
-      incarnation,
-      control: this.control.buffer,
-      workload: this.#spec.workload,
-      inFlightMax: this.#spec.inFlightMax,
-      blocking: this.#spec.blocking,
-      sideFilePath: this.#spec.sideFilePath,
-      latencyUs: lane.latencyUs,
-    }
+    const { latencyUs } = lane
+    const task = this.#spec.taskOf(incarnation, { control: this.control.buffer, latencyUs })
     const ended = this.#pool.run(task, { signal: lane.abort.signal }).then(
       () => undefined,
       (error: unknown) => {

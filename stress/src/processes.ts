@@ -4,30 +4,37 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ChildEndedError } from './errors.ts'
-import type { KillChildMessage, KillChildWork } from './kill-child.ts'
+import type { KillChildMessage } from './kill-child.ts'
 import type { OpenAttempt } from './second-opener.ts'
 
 const OUTPUT_KEPT = 4000
 
-/** A second process tries to open the log while somebody has it. */
-export async function tryOpenElsewhere(logFolder: string, lockPath: string): Promise<OpenAttempt> {
-  const script = fileURLToPath(new URL('./second-opener.js', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, [script, logFolder, lockPath])
+/** A second process tries to open what somebody has open. @param script relative to this module */
+export async function tryOpenElsewhere(
+  script: string,
+  args: readonly string[],
+): Promise<OpenAttempt> {
+  const path = fileURLToPath(new URL(script, import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [path, ...args])
   return JSON.parse(stdout)
 }
 
-/** A process running a load on a log, to be killed by the caller. */
+/** A process running a load, to be killed by the caller. */
 export class KillChild {
   readonly #child: ChildProcess
   readonly #exited: Promise<[number | null, string | null]>
   #output = ''
-  #endLsn: number | undefined
+  #opened = false
   #acknowledged = 0
   #changed: () => void = () => undefined
 
-  constructor(work: KillChildWork) {
-    const script = fileURLToPath(new URL('./kill-child.js', import.meta.url))
-    this.#child = fork(script, [JSON.stringify(work)], {
+  /**
+   * @param script relative to this module
+   * @param work plain data, as the script expects it
+   */
+  constructor(script: string, work: object) {
+    const path = fileURLToPath(new URL(script, import.meta.url))
+    this.#child = fork(path, [JSON.stringify(work)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     this.#exited = new Promise((resolve) => {
@@ -37,7 +44,7 @@ export class KillChild {
       this.#output = (this.#output + text).slice(-OUTPUT_KEPT)
     })
     this.#child.on('message', (message: KillChildMessage) => {
-      if (message.kind === 'opened') this.#endLsn = message.endLsn
+      if (message.kind === 'opened') this.#opened = true
       else this.#acknowledged = message.acknowledged
       this.#changed()
     })
@@ -53,7 +60,7 @@ export class KillChild {
    * @throws ChildEndedError when it ends before that
    */
   async underWay(): Promise<void> {
-    while (this.#endLsn === undefined || this.#acknowledged === 0) {
+    while (!this.#opened || this.#acknowledged === 0) {
       const change = new Promise<undefined>((resolve) => {
         this.#changed = () => resolve(undefined)
       })

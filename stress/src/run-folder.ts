@@ -1,7 +1,8 @@
 /**
  * What a run keeps on the disk:
  *
- *   <folder>/log/           the log itself
+ *   <folder>/log/           the log itself, of a run on the log
+ *   <folder>/app.db…        the database, of a run on documents
  *   <folder>/lock           held by whoever has the log open
  *   <folder>/acknowledged   the side file: see side-file.ts
  */
@@ -28,6 +29,10 @@ export class RunFolder {
 
   get log(): string {
     return join(this.path, 'log')
+  }
+
+  get database(): string {
+    return join(this.path, 'app.db')
   }
 
   get lock(): string {

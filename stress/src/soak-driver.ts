@@ -1,10 +1,16 @@
 import { Random } from '@ringbolt/wal/simulation'
 import { KILL_KINDS, type Kill, type Load } from './load.ts'
-import { tryOpenElsewhere } from './processes.ts'
 import type { ProgressView } from './progress.ts'
-import type { RunFolder } from './run-folder.ts'
 import type { OpenAttempt } from './second-opener.ts'
-import type { SoakOptions } from './soak.ts'
+
+export interface SoakDriverOptions {
+  readonly seed: number
+  readonly seconds: number
+  readonly kills: number
+  readonly progress: ProgressView
+  /** Another process tries to open what the load writes to. */
+  readonly tryElsewhere: () => Promise<OpenAttempt>
+}
 
 /** Kills stay away from the ends of the run by this share of it. */
 const KILL_MARGIN = 0.15
@@ -14,17 +20,13 @@ const LOOK_MS = 10
 export class SoakDriver {
   readonly kills: Kill[] = []
   refusal: OpenAttempt | undefined
-  readonly #options: SoakOptions
-  readonly #folder: RunFolder
-  readonly #progress: ProgressView
+  readonly #options: SoakDriverOptions
   readonly #random: Random
   #startedMs: number | undefined
 
-  constructor(options: SoakOptions, folder: RunFolder, progress: ProgressView) {
+  constructor(options: SoakDriverOptions) {
     this.#options = options
-    this.#folder = folder
-    this.#progress = progress
-    this.#random = new Random(options.settings.workload.seed)
+    this.#random = new Random(options.seed)
   }
 
   get share(): number {
@@ -35,13 +37,13 @@ export class SoakDriver {
   async drive(load: Load): Promise<void> {
     await load.started()
     this.#startedMs = performance.now()
-    this.refusal = await tryOpenElsewhere(this.#folder.log, this.#folder.lock)
+    this.refusal = await this.#options.tryElsewhere()
     for (const [at, kind] of this.#kinds().entries()) {
       await this.#until(this.#momentOf(at), load)
       const kill = await load.kill(kind, this.#random)
       if (kill === undefined) return
       this.kills.push(kill)
-      this.#progress.note(
+      this.#options.progress.note(
         `killed incarnation ${kill.incarnation} (${kind}): the ring moved on ${kill.progressMs.toFixed(1)} ms after its exit`,
       )
     }

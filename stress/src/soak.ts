@@ -11,6 +11,7 @@ import { runLock } from './lock.ts'
 import { mix } from './mix.ts'
 import { describeFinding, type OracleResult } from './oracle.ts'
 import { failureOf, outcomeOf } from './outcome.ts'
+import { tryOpenElsewhere } from './processes.ts'
 import type { ProgressView } from './progress.ts'
 import { type Report, thousands } from './report.ts'
 import type { RunFolder } from './run-folder.ts'
@@ -53,7 +54,13 @@ export async function soak(
   createSideFile(folder.sideFile, incarnations)
   const { workload } = settings
   const verifier = new Verifier({ logFolder: folder.log, workload, incarnations })
-  const driver = new SoakDriver(options, folder, progress)
+  const driver = new SoakDriver({
+    seed: workload.seed,
+    seconds: options.seconds,
+    kills,
+    progress,
+    tryElsewhere: () => tryOpenElsewhere('./second-opener.js', [folder.log, folder.lock]),
+  })
   try {
     const live = await livePhase({
       settings,

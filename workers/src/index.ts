@@ -10,5 +10,7 @@
  * thread that makes the pool, are told of each worker's end and close what it held.
  */
 export { attachedLog } from './attached-log.ts'
+export { attached } from './attached-store.ts'
 export { createLogPool } from './log-pool.ts'
 export type { PoolOptions } from './pool-options.ts'
+export { createPool } from './store-pool.ts'

@@ -1,0 +1,154 @@
+/**
+ * Carries out a lane's operations on a collection, and reads after each: what the lane itself has written must
+ * be there as acknowledged, and whatever else is met must be what its serial and version say.
+ */
+
+import type { DocOf } from 'ringbolt'
+import { DocumentFaultError } from '../errors.ts'
+import type { Items, items } from './collection.ts'
+import type { Content, Contents, Lane, Live, Operation } from './lane.ts'
+
+/** Far above the ids that the database gives out by itself. */
+const OWN_IDS_FROM = 2 ** 45
+const OWN_IDS_PER_LANE = 2 ** 24
+const LANES_MAX = 1024
+/** Every so many operations the lane looks at others' documents. */
+const LOOK_AROUND = 16
+const LOOK_AROUND_DOCUMENTS = 4
+
+export interface LaneRunnerOptions {
+  readonly collection: Items
+  readonly contents: Contents
+  readonly onAcknowledged: (operations: number) => void
+}
+
+export class LaneRunner {
+  readonly #lane: Lane
+  readonly #options: LaneRunnerOptions
+  /** Ids that the database gave, by ordinal. Every other lane names its own. */
+  readonly #ids = new Map<number, number>()
+
+  constructor(lane: Lane, options: LaneRunnerOptions) {
+    this.#lane = lane
+    this.#options = options
+  }
+
+  async step(): Promise<void> {
+    const operation = this.#lane.next()
+    const { collection } = this.#options
+    const { document } = operation
+    switch (operation.kind) {
+      case 'insert':
+        this.#ids.set(document.ordinal, await collection.insert(this.#fresh(document)))
+        break
+      case 'update':
+        await collection.update(this.#idOf(document), this.#change(document))
+        break
+      case 'delete':
+        this.#deleted(document, await collection.delete(this.#idOf(document)))
+        break
+    }
+    this.#acknowledged(operation)
+  }
+
+  stepSync(): void {
+    const operation = this.#lane.next()
+    const { sync } = this.#options.collection
+    const { document } = operation
+    switch (operation.kind) {
+      case 'insert':
+        this.#ids.set(document.ordinal, sync.insert(this.#fresh(document)))
+        break
+      case 'update':
+        sync.update(this.#idOf(document), this.#change(document))
+        break
+      case 'delete':
+        this.#deleted(document, sync.delete(this.#idOf(document)))
+        break
+    }
+    this.#acknowledged(operation)
+  }
+
+  #acknowledged({ kind, document }: Operation): void {
+    const lane = this.#lane
+    lane.advance()
+    this.#options.onAcknowledged(lane.done)
+    const version = kind === 'update' ? document.version + 1 : document.version
+    this.#verify(document, kind === 'delete' ? undefined : version)
+    if (kind === 'delete') this.#ids.delete(document.ordinal)
+    if (lane.done % LOOK_AROUND === 0) this.#lookAround()
+  }
+
+  /** A read after an acknowledgement shows it: id echo, and every field. */
+  #verify(document: Live, version: number | undefined): void {
+    const id = this.#idOf(document)
+    const found = this.#options.collection.get(id)
+    const serial = this.#lane.serialOf(document)
+    if (found === undefined && version === undefined) return
+    if (found === undefined || version === undefined) {
+      const detail = found === undefined ? 'absent' : 'there although deleted'
+      throw new DocumentFaultError(serial, detail)
+    }
+    if (found.id !== id) throw new DocumentFaultError(serial, `id ${found.id} instead of ${id}`)
+    if (found.serial !== serial || found.version !== version) {
+      const detail = `${found.serial} version ${found.version} instead of version ${version}`
+      throw new DocumentFaultError(serial, detail)
+    }
+    this.#assertWhole(found)
+  }
+
+  /** Others write at the same time: a document may be any version of itself, and never a mixture. */
+  #lookAround(): void {
+    const { collection, contents } = this.#options
+    const { group } = contents.of(`look ${this.#lane.spec.lane}`, this.#lane.done)
+    let last = group
+    for (const document of collection.range('group', {
+      gte: group,
+      limit: LOOK_AROUND_DOCUMENTS,
+    })) {
+      this.#assertWhole(document)
+      if (document.group < last) {
+        throw new DocumentFaultError(document.serial, `group ${document.group} after ${last}`)
+      }
+      last = document.group
+    }
+  }
+
+  #assertWhole(document: Content): void {
+    const fault = this.#options.contents.fault(document)
+    if (fault !== undefined) throw new DocumentFaultError(document.serial, fault)
+  }
+
+  #fresh(document: Live): Content & { id?: number } {
+    const content = this.#options.contents.of(this.#lane.serialOf(document), 0)
+    return this.#namesOwnIds ? { id: this.#ownId(document), ...content } : content
+  }
+
+  #change(document: Live): (found: DocOf<typeof items>) => DocOf<typeof items> {
+    const content = this.#options.contents.of(this.#lane.serialOf(document), document.version + 1)
+    return (found) => {
+      if (found.version !== document.version) {
+        throw new DocumentFaultError(content.serial, `version ${found.version} before its update`)
+      }
+      return { ...found, ...content }
+    }
+  }
+
+  #deleted(document: Live, existed: boolean): void {
+    if (!existed)
+      throw new DocumentFaultError(this.#lane.serialOf(document), 'absent at its delete')
+  }
+
+  get #namesOwnIds(): boolean {
+    return this.#lane.spec.lane % 2 === 0
+  }
+
+  #idOf(document: Live): number {
+    return this.#ids.get(document.ordinal) ?? this.#ownId(document)
+  }
+
+  #ownId({ ordinal }: Live): number {
+    const { incarnation, lane } = this.#lane.spec
+    return OWN_IDS_FROM + (incarnation * LANES_MAX + lane) * OWN_IDS_PER_LANE + ordinal
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * What one lane of a worker does to the documents, and what must stand in the database afterwards: both follow
+ * from the seed. A lane carries out its operations one after another, each on documents of its own, so that
+ * after `n` acknowledged operations the state of its documents is known, whatever happened to its worker.
+ *
+ * The mix: 60 % insert, 25 % update, 15 % delete; an insert where there is nothing to update or delete.
+ */
+import { mix } from '../mix.ts'
+
+export interface LaneSpec {
+  readonly seed: number
+  readonly incarnation: number
+  readonly lane: number
+}
+
+/** A document without its id. Every field follows from the serial and the version. */
+export interface Content {
+  /** `incarnation.lane.ordinal`: unique in the run. */
+  readonly serial: string
+  readonly version: number
+  readonly group: number
+  readonly tags: readonly string[]
+  readonly city: string
+  readonly text: string
+}
+
+export interface Live {
+  readonly ordinal: number
+  readonly version: number
+}
+
+export interface Operation {
+  readonly kind: 'insert' | 'update' | 'delete'
+  /** The document as it was before; of an insert, as it will be. */
+  readonly document: Live
+  /** Its place in `live`. */
+  readonly at: number
+}
+
+const INSERT_SHARE = 60
+const UPDATE_SHARE = 25
+const GROUPS = 1000
+const CITIES = ['Aarhus', 'Bilbao', 'Cork', 'Delft', 'Espoo', 'Faro', 'Ghent', 'Haarlem']
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+const TEXT_POOL_CHARACTERS = 65_536
+
+export class Lane {
+  readonly spec: LaneSpec
+  readonly live: Live[] = []
+  /** How many operations are behind it. */
+  done = 0
+  #inserted = 0
+
+  constructor(spec: LaneSpec) {
+    this.spec = spec
+  }
+
+  /** The next operation; the same until `advance`. */
+  next(): Operation {
+    const chance = this.#draw(1) % 100
+    if (this.live.length === 0 || chance < INSERT_SHARE) {
+      return {
+        kind: 'insert',
+        document: { ordinal: this.#inserted, version: 0 },
+        at: this.live.length,
+      }
+    }
+    const at = this.#draw(2) % this.live.length
+    const kind = chance < INSERT_SHARE + UPDATE_SHARE ? 'update' : 'delete'
+    return { kind, document: this.live[at]!, at }
+  }
+
+  /** The next operation is carried out. */
+  advance(): void {
+    const { kind, document, at } = this.next()
+    if (kind === 'insert') {
+      this.live.push(document)
+      this.#inserted++
+    } else if (kind === 'update') {
+      this.live[at] = { ordinal: document.ordinal, version: document.version + 1 }
+    } else {
+      const last = this.live.pop()!
+      if (at < this.live.length) this.live[at] = last
+    }
+    this.done++
+  }
+
+  serialOf({ ordinal }: Live): string {
+    return `${this.spec.incarnation}.${this.spec.lane}.${ordinal}`
+  }
+
+  #draw(what: number): number {
+    const { seed, incarnation, lane } = this.spec
+    return mix(mix(seed, incarnation, lane), this.done, what)
+  }
+}
+
+/** Makes and checks documents; one for each thread, since it holds the pool that texts are cut from. */
+export class Contents {
+  readonly #seed: number
+  readonly #pool: string
+
+  constructor(seed: number) {
+    this.#seed = seed
+    const letters: string[] = []
+    for (let at = 0; at < TEXT_POOL_CHARACTERS; at++) {
+      letters.push(LETTERS[mix(seed, at, 0x7e87) % LETTERS.length]!)
+    }
+    this.#pool = letters.join('')
+  }
+
+  of(serial: string, version: number): Content {
+    const check = this.#check(serial, version)
+    const from = check % (TEXT_POOL_CHARACTERS - 256)
+    return {
+      serial,
+      version,
+      group: check % GROUPS,
+      tags: [`t${check % 7}`, `u${check % 11}`],
+      city: CITIES[check % CITIES.length]!,
+      text: this.#pool.slice(from, from + 20 + (check % 100)),
+    }
+  }
+
+  /** What is wrong with a document that was read; undefined when it is what its serial and version say. */
+  fault(document: Content): string | undefined {
+    const due = this.of(document.serial, document.version)
+    const found = JSON.stringify({
+      serial: document.serial,
+      version: document.version,
+      group: document.group,
+      tags: document.tags,
+      city: document.city,
+      text: document.text,
+    })
+    return found === JSON.stringify(due) ? undefined : `${found} instead of ${JSON.stringify(due)}`
+  }
+
+  #check(serial: string, version: number): number {
+    let hash = mix(this.#seed, version, serial.length)
+    for (let at = 0; at < serial.length; at++) hash = mix(hash, serial.charCodeAt(at), at)
+    return hash
+  }
+}
