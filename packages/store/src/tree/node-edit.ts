@@ -52,10 +52,16 @@ export function roomForCell(words: Uint32Array, frame: number, isLeaf: boolean):
   return heapStart(words, frame) - arraysEnd(isLeaf, nodeCount(words, frame) + 1)
 }
 
-/** Bytes of the page that entries and fences take. */
+/** Bytes of the page that are not free: header, entries, fences. */
 export function usedBytes(words: Uint32Array, frame: number, isLeaf: boolean): number {
   const heap = PAGE_BYTES - heapStart(words, frame) - garbageBytes(words, frame)
   return arraysEnd(isLeaf, nodeCount(words, frame)) + heap
+}
+
+/** Of these, what the fences take. */
+export function fencesBytes(words: Uint32Array, frame: number): number {
+  const high = highBytes(words, frame)
+  return lowBytes(words, frame) + (high === NO_FENCE ? 0 : high)
 }
 
 export function countOverflows(words: Uint32Array, frame: number, change: number): void {

@@ -31,7 +31,7 @@ function whatWord(tree: number): number {
 }
 
 /** Checks the page and says how many bytes of the value it holds. */
-function checkPage(
+export function checkOverflowPage(
   source: PageSource,
   frame: number,
   pageId: number,
@@ -66,7 +66,7 @@ export function readOverflow(
   let at = 0
   while (at < valueBytes) {
     const frame = source.locate(pageId, checksum)
-    const length = checkPage(source, frame, pageId, tree, valueBytes - at, corruption)
+    const length = checkOverflowPage(source, frame, pageId, tree, valueBytes - at, corruption)
     if (at + length > value.length) {
       const grown = Buffer.allocUnsafe(Math.min(valueBytes, 2 * value.length))
       grown.set(value.subarray(0, at))
@@ -125,7 +125,7 @@ export function retireOverflow(
   for (let remaining = valueBytes; remaining > 0; ) {
     space.makeRoom(1)
     const frame = space.locate(pageId, checksum)
-    remaining -= checkPage(space, frame, pageId, tree, remaining, corruption)
+    remaining -= checkOverflowPage(space, frame, pageId, tree, remaining, corruption)
     const next = frame * PAGE_WORDS + OVERFLOW_NEXT_WORD
     const nextId = space.words[next]!
     checksum = space.words[next + 1]!

@@ -24,7 +24,7 @@ export function forEachReference(
   frame: number,
   visit: (wordIndex: number) => void,
 ): void {
-  switch (bytes[frame * PAGE_BYTES + PAGE_KIND_BYTE]) {
+  switch (bytes[frame * PAGE_BYTES + PAGE_KIND_BYTE]!) {
     case PageKind.leaf:
       if (overflowCount(words, frame) > 0) forEachChain(bytes, words, frame, visit)
       break

@@ -42,6 +42,7 @@ import {
 } from './node.ts'
 import {
   countOverflows,
+  fencesBytes,
   garbageBytes,
   insertEntry,
   lastInsert,
@@ -58,7 +59,7 @@ import { readDeleted, readSequence, writeDeleted, writeSequence } from './sequen
 
 /** So many inserts in a row, each after the one before: more will follow there. */
 const RISING_RUN = 4
-/** A page with less than this in use looks for a sibling. */
+/** A page whose entries take less than this looks for a sibling. */
 const UNDERFULL_BYTES: number = PAGE_BYTES / 4
 /** Merged pages keep so much free, so that the next insert does not split them again. */
 const MERGED_FREE_BYTES: number = PAGE_BYTES / 8
@@ -398,7 +399,8 @@ export class TreeWriter {
       return
     }
     const frame = this.#frames[level]!
-    if (usedBytes(words, frame, level === 0) >= UNDERFULL_BYTES) return
+    const entriesBytes = usedBytes(words, frame, level === 0) - fencesBytes(words, frame)
+    if (entriesBytes >= UNDERFULL_BYTES) return
     const parent = this.#frames[level + 1]!
     const count = nodeCount(words, parent)
     if (count > 1) {
