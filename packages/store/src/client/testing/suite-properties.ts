@@ -121,9 +121,11 @@ class GivenUp extends Error {}
 
 export function describeProperties(store: StoreTester): void {
   test('S3: random operations, alone and in transactions, against a plain Map', async () => {
+    const db = await store.open(items)
+    const collection = db.collection(items)
     const property = fc.asyncProperty(fc.array(batch, { maxLength: 12 }), async (batches) => {
-      const db = await store.open(items)
-      const collection = db.collection(items)
+      await db.dropCollection('items')
+      await db.define([items])
       let model = new Map<number, StoredItem>()
       for (const { operations, mode } of batches) {
         if (mode === 'alone') {
