@@ -72,7 +72,7 @@ export function recoverState(
 
 function emptyState(settings: StoreSettings, environment: CoreEnvironment): RecoveredState {
   const parts = pagesOf(undefined, settings, environment)
-  makeCatalog(parts)
+  makeCatalog(parts, 0)
   return { ...parts, main: undefined, sequence: 0, log: new NoLog(), segments: undefined }
 }
 
@@ -126,7 +126,7 @@ function bringUp(parts: Parts, main: MainFile, stored: StoreLog | undefined): nu
   const { space, trees } = parts
   let { sequence } = main.meta
   if (trees.exists(CATALOG_TREE)) space.publish(space.seal(), sequence, trees.directory)
-  else makeCatalog(parts)
+  else makeCatalog(parts, sequence)
   if (stored?.replayFrom === undefined) return sequence
   const replay = new Replay(parts, main.meta.baseSequence)
   stored.log.replay((group) => {
@@ -135,10 +135,10 @@ function bringUp(parts: Parts, main: MainFile, stored: StoreLog | undefined): nu
   return sequence
 }
 
-function makeCatalog({ space, trees }: Parts): void {
+function makeCatalog({ space, trees }: Parts, sequence: number): void {
   space.makeRoom(PAGES_PER_OPERATION)
   trees.create(CATALOG_TREE, CATALOG_DEFINITION)
-  space.publish(space.seal(), 0, trees.directory)
+  space.publish(space.seal(), sequence, trees.directory)
 }
 
 class Replay {

@@ -56,7 +56,11 @@ export interface SpacePin {
 
 /** Looked at for each retired page of a call; keeps the call short after a snapshot that held many. */
 const RECLAIM_LOOKS_MAX = 4096
-const PAUSES_MAX = 1000
+/**
+ * Half a minute, as pauses go: a thread that died inside a read keeps frames until its owner's event loop tells
+ * of it, and giving up in the middle of a command is the end for everybody.
+ */
+const PAUSES_MAX = 30_000
 const PAUSES_FOR_RETIRED = 20
 const EVICTION_BATCH_MAX = 32
 const EVICTION_BATCH_SHARE = 8
