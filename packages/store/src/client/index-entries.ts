@@ -62,6 +62,8 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** A key as text of one character per byte: for Maps and Sets. */
 export function keyText(key: Uint8Array): string {
+  // An id that is a number, mostly: making a Buffer of it costs more than all the rest.
+  if (key.length === 4) return String.fromCharCode(key[0]!, key[1]!, key[2]!, key[3]!)
   return asTextBuffer(key).latin1Slice(0, key.length)
 }
 
