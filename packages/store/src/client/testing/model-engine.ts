@@ -117,10 +117,7 @@ export class ModelEngine implements Engine {
   readonly latest: ReadView
   /** Snapshots that are open. */
   snapshots = 0
-  commits = 0
-  /** Runs before each command is looked at: where another thread's commit may come in between. */
-  beforeCommit: (() => void) | undefined
-  /** Snapshots opened up to here have become too old. */
+  /** All snapshots have become too old. */
   expired = false
   #trees: Trees = new Map()
   #sequence = 0
@@ -157,13 +154,9 @@ export class ModelEngine implements Engine {
   }
 
   #commit(bytes: Buffer): Refusal | undefined {
-    const hook = this.beforeCommit
-    this.beforeCommit = undefined
-    hook?.()
     const refusal = validate(bytes, this.#trees)
     if (refusal !== undefined) return refusal
     this.#sequence++
-    this.commits++
     this.#trees = applied(bytes, this.#trees, this.#sequence)
     return undefined
   }
