@@ -1,3 +1,61 @@
-export function checkFile(_path: string): readonly string[] {
-  return []
+/**
+ * Looks through the main file of a database that nobody has open for writing: is all of it sound, and does all of it
+ * agree? Changes nothing; memory is bounded by the cache and one byte for each page of the file.
+ */
+import { checkCollections } from '../client/check-collections.ts'
+import { FilePages } from '../space/file-pages.ts'
+import { MainFile } from '../space/main-file.ts'
+import { PageUse, PageUses } from '../space/page-uses.ts'
+import { DirectoryReferences } from '../tree/directory.ts'
+import { verifyTrees } from '../tree/verify.ts'
+import { fileFolders, mainPathOf } from './file-folders.ts'
+import { FileView } from './file-view.ts'
+import type { StoreFolders } from './store-folders.ts'
+
+const CACHE_BYTES = 32 * 1024 * 1024
+/** What is wrong with one page may make thousands of others wrong. */
+const FINDINGS_MAX = 1000
+
+/**
+ * The last checkpoint of a database: after a clean close, all of it.
+ * @returns one line for each finding, a thousand at the most; none: it is sound
+ * @throws the errors of main-file-errors.ts, and StoreCorruptError for a free list, when there is nothing to look at
+ */
+export function checkFile(path: string): readonly string[] {
+  return checkMainFile(fileFolders(mainPathOf(path), true))
+}
+
+/** The same, wherever the file is. */
+export function checkMainFile({ main, mainName }: StoreFolders): readonly string[] {
+  const file = MainFile.open(main, mainName, { readOnly: true })
+  try {
+    const findings: string[] = []
+    for (const finding of findingsIn(file)) {
+      findings.push(finding)
+      if (findings.length === FINDINGS_MAX) break
+    }
+    return findings
+  } finally {
+    file.close()
+  }
+}
+
+function* findingsIn(main: MainFile): Generator<string, void, undefined> {
+  const { meta, place } = main
+  const source = new FilePages(main, CACHE_BYTES)
+  const directory = new DirectoryReferences()
+  for (const [at, { pageId, checksum }] of meta.directory.entries()) {
+    directory.pages[at] = pageId
+    directory.checksums[at] = checksum
+  }
+  const uses = new PageUses(main)
+  const onPage = (pageId: number): void => uses.add(pageId, PageUse.reached)
+  let isSound = true
+  for (const { pageId, tree, problem } of verifyTrees(source, directory, { file: place, onPage })) {
+    isSound = false
+    yield `page ${pageId}, ${tree < 0 ? 'directory' : `tree ${tree}`}: ${problem}`
+  }
+  for (const { pageId, problem } of uses.problems()) yield `page ${pageId}: ${problem}`
+  // What cannot be read is missing in every index, too.
+  if (isSound) yield* checkCollections(new FileView(source, directory, meta.sequence, place))
 }
