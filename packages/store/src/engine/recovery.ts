@@ -3,7 +3,8 @@
  * applied by the function that committed them.
  *
  * Crash: changes nothing but what `MainFile.open`, the log's recovery and `openStoreLog` say, each of which may
- * be interrupted and repeated; pages of the replay are spilled only to places that no durable checkpoint uses.
+ * be interrupted and repeated; pages of the replay are spilled only to places that no durable checkpoint uses, and
+ * not at all when the database is only read: then they have to fit in the cache.
  */
 import { FRAME_HEADER_BYTES, FRAME_LENGTH_MASK } from '@ringbolt/ring'
 import { frameBytesOf, type LogGroup, type SegmentedLog } from '@ringbolt/wal'
@@ -95,11 +96,14 @@ function pagesOf(
   settings: StoreSettings,
   { sleep }: CoreEnvironment,
 ): Parts {
-  const { cacheBytes, threadsMax, snapshotsMax } = settings
+  const { cacheBytes, threadsMax, snapshotsMax, readOnly } = settings
   const region = createRegion({ cacheBytes, readersMax: threadsMax, pinsMax: snapshotsMax })
   const pageIds = main?.pageIds ?? PageIds.forMemory()
   const pause = (): void => sleep(PAUSE_MS)
-  const space = new SharedSpace(region, main?.pages, pageIds, forEachReference, { pause })
+  const space = new SharedSpace(region, main?.pages, pageIds, forEachReference, {
+    pause,
+    readOnly,
+  })
   const directory = new DirectoryReferences()
   for (const [at, { pageId, checksum }] of (main?.meta.directory ?? []).entries()) {
     directory.pages[at] = pageId

@@ -213,7 +213,7 @@ export class StoreCore {
     if (kept) this.#watermarks.wakeAll()
     else if (this.control.checkpointWanted) this.#answerWithoutFile()
     // A group that is not synced yet must not be published by upkeep.
-    if (!worked && this.#sink.isSettled) {
+    if (!worked && !this.#settings.readOnly && this.#sink.isSettled) {
       space.makeRoom(PAGES_PER_OPERATION)
       if (trees.reclaimDropped(DROP_PAGES_PER_STEP)) {
         this.#sink.publishUpkeep()

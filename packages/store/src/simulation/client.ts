@@ -53,6 +53,8 @@ export class SimulatedClient {
   readonly #reader: PageReader
   readonly #refusals: RefusalReader
   readonly #newest: Look
+  /** A read that has begun and goes on while the engine works: what it must find when it comes to look. */
+  #slowRead: (() => string | undefined) | undefined
 
   constructor(memory: StoreMemory, file: PageFile, threadId: number) {
     this.threadId = threadId
@@ -140,6 +142,34 @@ export class SimulatedClient {
     this.snapshots.splice(this.snapshots.indexOf(snapshot), 1)
   }
 
+  /**
+   * Enters, and looks later: pages may be evicted, retired and reclaimed meanwhile, but not those of the state
+   * entered.
+   * @param check looks at that state, inside the read
+   */
+  beginSlowRead(snapshot: Snapshot | undefined, check: (look: Look) => string | undefined): void {
+    const reader = this.#reader
+    if (snapshot === undefined) reader.enter()
+    else reader.enterPinned(snapshot.pin)
+    this.#slowRead = () => check(Look.inside(reader))
+  }
+
+  /** Ends the read that is under way, if there is one. @returns what it found wrong */
+  endSlowRead(): string | undefined {
+    const slowRead = this.#slowRead
+    this.#slowRead = undefined
+    if (slowRead === undefined) return undefined
+    try {
+      return slowRead()
+    } finally {
+      this.#reader.leave()
+    }
+  }
+
+  get isReading(): boolean {
+    return this.#slowRead !== undefined
+  }
+
   // ---- ending -------------------------------------------------------------------------------
 
   /**
@@ -147,7 +177,7 @@ export class SimulatedClient {
    * @param draw a command that it was just appending
    */
   die(random: Random, draw: (random: Random) => ModelCommand): string {
-    if (random.chance(0.3)) this.#reader.enter()
+    if (!this.isReading && random.chance(0.3)) this.#reader.enter()
     const bytes = encodeCommand(draw(random), this.#producer.slotIndex)
     const [first, ...rest] = this.#recordsOf(bytes, 0)
     if (first === undefined || random.chance(0.3)) return 'idle'

@@ -46,17 +46,22 @@ export class Operations {
         this.#say('settle')
         return this.#session.settle()
       case 'read':
-        return this.#reading(() => this.#read(client, random))
+        return this.#reading(client, () => this.#read(client, random))
       case 'scan':
-        return this.#reading(() => this.#scan(client))
+        return this.#reading(client, () => this.#scan(client))
+      case 'slowRead':
+        return this.#reading(client, () => this.#slowRead(client, random))
       case 'pin':
-        return this.#reading(() => this.#pin(client))
+        return this.#reading(client, () => this.#pin(client))
       case 'readPinned':
-        return this.#reading(() => this.#readPinned(client, random))
+        return this.#reading(client, () => this.#readPinned(client, random))
       case 'unpin':
-        return this.#unpin(client, random)
+        return this.#reading(client, () => this.#unpin(client, random))
       case 'checkpoint':
         return this.#checkpoint(random)
+      case 'sync':
+        this.#say('sync wanted')
+        return this.#session.sync()
       case 'die':
         return this.#die(client, random)
       case 'pass time':
@@ -100,13 +105,13 @@ export class Operations {
     for (let at = 0; at < count; at++) this.#session.step()
   }
 
-  /** A read may fail with the disk; it changes nothing. */
-  #reading(read: () => string | undefined): void {
+  /** A read may fail with the disk; it changes nothing. Reads of one client come one after the other. */
+  #reading(client: SimulatedClient, read: () => string | undefined): void {
     const { disk, coverage, lines } = this.#simulation
     const faultsBefore = disk.faultsHit
     let wrong: string | undefined
     try {
-      wrong = read()
+      wrong = client.endSlowRead() ?? read()
     } catch (error) {
       lines?.push(`  threw ${errorToPlain(error).message}`)
       if (disk.crashed !== undefined) return
@@ -128,6 +133,19 @@ export class Operations {
     this.#say(`${client.threadId} reads everything`)
     const { model, geometry } = this.#simulation
     return checkState(client.look(), model.state, geometry.trees)
+  }
+
+  /** It is ended by the client's next read, or while the engine sleeps. */
+  #slowRead(client: SimulatedClient, random: Random): undefined {
+    const { model, geometry } = this.#simulation
+    const snapshot = random.chance(0.3) ? client.snapshots[0] : undefined
+    const state = snapshot?.state ?? model.state.clone()
+    this.#say(`${client.threadId} begins a slow read at ${state.sequence}`)
+    try {
+      client.beginSlowRead(snapshot, (look) => checkState(look, state, geometry.trees))
+    } catch (error) {
+      if (!(error instanceof SnapshotExpiredError)) throw error
+    }
   }
 
   #pin(client: SimulatedClient): undefined {
@@ -162,7 +180,7 @@ export class Operations {
     return checkKeys(look, snapshot.state, workload.drawTree(random), keys)
   }
 
-  #unpin(client: SimulatedClient, random: Random): void {
+  #unpin(client: SimulatedClient, random: Random): undefined {
     if (client.snapshots.length === 0) return
     const snapshot = random.pick(client.snapshots)
     this.#say(`${client.threadId} gives up its snapshot at ${snapshot.state.sequence}`)

@@ -4,6 +4,7 @@ import type { PageReader, Pin } from '../space/page-reader.ts'
 import type { DirectoryReferences } from '../tree/directory.ts'
 import { TreeCursor } from '../tree/tree-cursor.ts'
 import { TreeReader } from '../tree/tree-reader.ts'
+import { verifyTrees } from '../tree/verify.ts'
 import { keyOfText, keyText, type ModelState, type ModelTree } from './store-model.ts'
 
 /** Looks at the newest state, or at a pinned one. */
@@ -11,6 +12,7 @@ export class Look {
   readonly #reader: PageReader
   readonly #trees: TreeReader
   readonly #pin: Pin | undefined
+  #isInside = false
 
   constructor(reader: PageReader, pin?: Pin) {
     this.#reader = reader
@@ -18,16 +20,35 @@ export class Look {
     this.#pin = pin
   }
 
+  /** In the middle of a read that somebody else has begun, and will end. */
+  static inside(reader: PageReader): Look {
+    const look = new Look(reader)
+    look.#isInside = true
+    return look
+  }
+
   /** Everything that `look` finds must be copied before it returns. @throws what reading throws */
   within<T>(look: (trees: TreeReader, directory: DirectoryReferences, sequence: number) => T): T {
     const reader = this.#reader
-    if (this.#pin === undefined) reader.enter()
-    else reader.enterPinned(this.#pin)
+    if (!this.#isInside) this.#enter()
     try {
       return look(this.#trees, reader.directory, reader.sequence)
     } finally {
-      reader.leave()
+      if (!this.#isInside) reader.leave()
     }
+  }
+
+  #enter(): void {
+    if (this.#pin === undefined) this.#reader.enter()
+    else this.#reader.enterPinned(this.#pin)
+  }
+
+  /** Through every page: what is wrong with the first that is not as its place says. */
+  walk(directory: DirectoryReferences): string | undefined {
+    for (const { pageId, tree, problem } of verifyTrees(this.#reader, directory)) {
+      return `page ${pageId} of tree ${tree} ${problem}`
+    }
+    return undefined
   }
 
   cursor(directory: DirectoryReferences, tree: number): TreeCursor {
@@ -62,7 +83,7 @@ export function checkState(
         differ(`entries of tree ${tree}`, due?.entries.size ?? 0, reader.count(directory, tree))
       if (due !== undefined) wrong ??= checkTree(look, directory, tree, due)
     }
-    return wrong
+    return wrong ?? look.walk(directory)
   })
 }
 

@@ -3,7 +3,7 @@
  * hears what was acknowledged, and what is visible must be just that.
  */
 import { AtomicsMemory, errorToPlain, openRing, type Ring } from '@ringbolt/ring'
-import { Watermarks } from '@ringbolt/wal'
+import { LogIoError, Watermarks } from '@ringbolt/wal'
 import { type SimulatedDisk, SimulationFailure } from '@ringbolt/wal/simulation'
 import { Control } from '../engine/control.ts'
 import type { StoreSettings } from '../engine/options.ts'
@@ -46,6 +46,8 @@ export class Session {
   readonly #unreported: SimulatedClient[] = []
   /** Checkpoints asked for, and what was acknowledged by then. */
   #tickets: { readonly ticket: number; readonly sequence: number }[] = []
+  /** Of a read that ended while the engine slept. */
+  #readFailure: Error | undefined
   /** Why nothing is accepted any more: a write or sync has failed. */
   poisoned: unknown
 
@@ -59,6 +61,7 @@ export class Session {
     this.control = new Control(new AtomicsMemory(core.memory.control))
     this.#watermarks = new Watermarks(new AtomicsMemory(core.memory.watermarks))
     this.observer = this.#newClient()
+    this.control.wantClose()
   }
 
   get stats(): StoreStats {
@@ -85,9 +88,28 @@ export class Session {
     this.#unreported.push(client)
   }
 
-  /** Also while the engine sleeps: it may be waiting for just that. */
   reportDeaths(): void {
     for (const client of this.#unreported.splice(0)) client.reportDeath()
+  }
+
+  /** What other threads do while the engine sleeps: it may be waiting for just that. */
+  whileAsleep(): void {
+    this.reportDeaths()
+    for (const client of this.clients) if (client.isReading) this.#endRead(client)
+  }
+
+  /** Nothing of it may come up in the engine, which sleeps below. */
+  #endRead(client: SimulatedClient): void {
+    this.#host.coverage.add('the engine waited for a reader')
+    try {
+      const wrong = client.endSlowRead()
+      if (wrong !== undefined) this.#readFailure ??= new SimulationFailure(wrong)
+    } catch (error) {
+      // A read may fail with the disk; it changes nothing.
+      if (!(error instanceof LogIoError) && this.#host.disk.crashed === undefined) {
+        this.#readFailure ??= error instanceof Error ? error : new Error(String(error))
+      }
+    }
   }
 
   /** @returns false when there was nothing to do, or nothing can be done any more */
@@ -95,6 +117,9 @@ export class Session {
     if (this.isOver) return false
     const faultsBefore = this.#host.disk.faultsHit
     const worked = this.core.step()
+    if (this.#readFailure !== undefined) throw this.#readFailure
+    // With a request that stays open it does not sleep; only prepares.
+    if (!worked) this.core.idle()
     // Preparing a segment for later keeps its failures to itself, a crash too.
     const { poison } = this.observer
     if (poison !== undefined) this.fail(poison, faultsBefore)
@@ -166,6 +191,14 @@ export class Session {
   /** All that was announced is acknowledged or refused. */
   settle(): void {
     this.stepUntil('acknowledgement', () => this.#host.model.pendingCount === 0)
+  }
+
+  /** All that is in the ring by now is on stable storage. */
+  sync(): void {
+    this.#watermarks.wantSync()
+    this.ring.ringDoorbell()
+    const target = this.ring.tailAddress
+    this.stepUntil('sync', () => this.#watermarks.durableLsn >= target)
   }
 
   wantCheckpoint(): number {

@@ -8,10 +8,12 @@ export type OperationKind =
   | 'settle'
   | 'read'
   | 'scan'
+  | 'slowRead'
   | 'pin'
   | 'readPinned'
   | 'unpin'
   | 'checkpoint'
+  | 'sync'
   | 'die'
   | 'pass time'
 
@@ -176,10 +178,12 @@ function drawWeights(random: Random): readonly (readonly [OperationKind, number]
     ['settle', often(6)],
     ['read', often(4)],
     ['scan', often(2)],
+    ['slowRead', often(3)],
     ['pin', often(3)],
     ['readPinned', often(3)],
     ['unpin', often(2)],
     ['checkpoint', often(4)],
+    ['sync', often(2)],
     ['die', often(2)],
     ['pass time', often(2)],
   ]

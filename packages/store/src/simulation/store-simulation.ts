@@ -17,6 +17,7 @@ import {
 } from '@ringbolt/wal/simulation'
 import type { StoreSettings } from '../engine/options.ts'
 import { type CoreEnvironment, StoreCore } from '../engine/store-core.ts'
+import { StoreFullError } from '../errors.ts'
 import { auditMainFile } from './audit.ts'
 import { type Activity, StoreCoverage } from './coverage.ts'
 import { checkDamage } from './damage.ts'
@@ -220,12 +221,23 @@ export class StoreSimulation implements SessionHost {
     if (!this.#exists) return undefined
     const before = changesOf(this.disk)
     const settings = this.#settings(true)
-    const core = StoreCore.open(this.folders, settings, this.#environment())
-    const session = new Session(this, core, settings)
-    const { sequence } = this.#verify(session)
-    core.close()
+    const sequence = this.#readOnly(settings)
     this.fail(differ('changes by a read-only opening', before, changesOf(this.disk)))
-    this.coverage.add('opened read-only')
+    this.coverage.add(sequence === undefined ? 'read-only without room' : 'opened read-only')
+    return sequence
+  }
+
+  #readOnly(settings: StoreSettings): number | undefined {
+    let core: StoreCore
+    try {
+      core = StoreCore.open(this.folders, settings, this.#environment())
+    } catch (error) {
+      // What the log's replay changes has to fit in the cache.
+      if (error instanceof StoreFullError) return undefined
+      throw error
+    }
+    const { sequence } = this.#verify(new Session(this, core, settings))
+    core.close()
     return sequence
   }
 
@@ -322,7 +334,7 @@ export class StoreSimulation implements SessionHost {
       nowMs: () => this.nowMs,
       sleep: (durationMs) => {
         this.nowMs += durationMs
-        this.#session?.reportDeaths()
+        this.#session?.whileAsleep()
       },
       randomBytes: (count) => {
         const random = this.random.fork('ids').fork(this.#idsDrawn++)

@@ -7,7 +7,8 @@
  * Threads: the sequencer's own. Readers say what they use by a plain byte for each frame; one that is lost
  * costs a page that is read from the file again.
  *
- * What was evicted is in limbo, not free. A database in memory evicts nothing.
+ * What was evicted is in limbo, not free. A database in memory evicts nothing; one that is open for reading only
+ * evicts nothing that the log's replay has changed.
  */
 import { PAGE_BYTES, PAGE_KIND_BYTE, PAGE_LEVEL_BYTE, PageKind } from '../page/page.ts'
 import type { Frames } from './frames.ts'
@@ -34,6 +35,7 @@ export class Eviction {
   /** Writes what is written within in order of its place. */
   readonly #gather: (write: () => void) => void
   readonly #sweep: () => void
+  readonly #maySpill: boolean
   readonly #batchMax: number
   #hand = 0
   /** Dirty frames that the hand found unused, until there are enough of them. */
@@ -45,12 +47,14 @@ export class Eviction {
     writeBack: WriteBack,
     gather: (write: () => void) => void,
     sweep: () => void,
+    maySpill: boolean,
   ) {
     this.#region = region
     this.#frames = frames
     this.#writeBack = writeBack
     this.#gather = gather
     this.#sweep = sweep
+    this.#maySpill = maySpill
     const share = Math.floor(frames.count / BATCH_SHARE)
     this.#batchMax = Math.min(BATCH_MAX, Math.max(BATCH_MIN, share))
   }
@@ -79,7 +83,7 @@ export class Eviction {
       if (frames.isEvictable(frame)) {
         this.#evict(frame)
         evicted++
-      } else if (frames.isDirty(frame)) {
+      } else if (this.#maySpill && frames.isDirty(frame)) {
         this.#cold.push(frame)
         if (this.#cold.length >= this.#batchMax) evicted += this.#spillCold()
       }

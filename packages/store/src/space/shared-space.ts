@@ -45,6 +45,8 @@ import { type ForEachReference, WriteBack } from './write-back.ts'
 export interface SpaceEnvironment {
   /** Blocks for a moment, a millisecond or so, so that readers can go on. */
   pause(): void
+  /** Nothing may be written to the file: pages that were changed stay in memory. Default false. */
+  readonly readOnly?: boolean
 }
 
 /** A version that the sequencer itself keeps, for a checkpoint. */
@@ -122,6 +124,7 @@ export class SharedSpace implements PageSpace {
       this.#writeBack,
       (write) => file?.gather(write),
       () => this.sweepReferences(),
+      environment.readOnly !== true,
     )
     const share = Math.ceil(layout.sharedFrames / EVICTION_BATCH_SHARE)
     this.#evictionBatch = Math.min(EVICTION_BATCH_MAX, share)
