@@ -13,6 +13,8 @@ const OPERATIONS_MAX = 1_000_000
 /** What an operation takes in a command beside its key and value. */
 const OPERATION_BYTES = 20
 
+const FREE = { isInBase: false, expect: 'absent' } as const
+
 type Reader<T> = (bytes: Buffer, start: number, end: number, sequence: number) => T
 
 export class TransactionView implements ReadView {
@@ -91,6 +93,22 @@ export class TransactionView implements ReadView {
   /** What the transaction itself has written; undefined for a deletion and for nothing. */
   written(tree: number, key: Uint8Array): Uint8Array | undefined {
     return this.#overlay.get(tree)?.find(key)?.value
+  }
+
+  /**
+   * Whether nothing stands under the key, without noting it as read: for a key that `writeFree` then writes, which
+   * states the same at commit.
+   */
+  isFree(tree: number, key: Uint8Array): boolean {
+    this.#assertActive()
+    const own = this.#overlay.get(tree)?.find(key)
+    if (own !== undefined) return own.value === undefined
+    return this.#base.read(tree, key, isThere) === undefined
+  }
+
+  /** Writes a key that `isFree`; the condition is that it still is. */
+  writeFree(tree: number, key: Uint8Array, value: Uint8Array): void {
+    this.#write(tree, key, value, FREE)
   }
 
   /** Writes a key that has been read before; the condition is that it is still as it was read. */
@@ -181,6 +199,10 @@ export class TransactionView implements ReadView {
       throw new StoreTooLargeError('a transaction', this.#byteLength, COMMAND_BYTES_MAX)
     }
   }
+}
+
+function isThere(): true {
+  return true
 }
 
 function* presentEntry({

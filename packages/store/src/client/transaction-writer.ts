@@ -56,10 +56,12 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
       const accepted = this.#preparer.accepted(fields, id)
       const ready =
         accepted instanceof Promise ? yield* this.#preparer.schemaSettled(accepted) : accepted
-      if (!this.#exists(key)) {
+      if (this.#view.isFree(this.#collection.primaryTree, key)) {
         this.#put(ready, { id, key, before: undefined })
         return id
       }
+      // Noted as read: what follows hangs on it.
+      this.#collection.read(key)
       if (chosen !== undefined) throw new UniqueError(this.#definition.name, 'id', tupleText([id]))
       if (typeof id === 'number') yield* binding.ids.taken(id, tree)
     }
@@ -112,10 +114,6 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
     return true
   }
 
-  #exists(key: Uint8Array): boolean {
-    return this.#view.get(this.#collection.primaryTree, key) !== undefined
-  }
-
   #entriesNow(key: Uint8Array, id: Id): IndexEntries | undefined {
     const document = this.#collection.read(key)
     return document && entriesOf(document, this.#collection.indexes, id)
@@ -128,13 +126,15 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
     const after = entriesOf(fields, indexes, known.id)
     this.#checkUnique(known, after)
     this.#changeIndexes(known, after)
-    this.#view.writeRead(primaryTree, known.key, value)
+    if (known.before === undefined) this.#view.writeFree(primaryTree, known.key, value)
+    else this.#view.writeRead(primaryTree, known.key, value)
   }
 
   #checkUnique({ key, before }: KnownDocument, after: IndexEntries): void {
     for (const [ordinal, index] of this.#collection.indexes.entries()) {
       if (!index.unique) continue
       for (const entry of without(after[ordinal]!, before?.[ordinal] ?? NO_ENTRIES)) {
+        if (this.#view.isFree(index.tree, entry.key)) continue
         const there = this.#view.get(index.tree, entry.key)
         if (there === undefined || sameBytes(there.value, key)) continue
         throw new UniqueError(this.#definition.name, index.name, tupleText(entry.tuple))
@@ -153,10 +153,15 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
         }
       }
       for (const entry of without(next, old)) {
-        if (index.unique) this.#view.writeRead(index.tree, entry.key, key)
+        if (index.unique) this.#putUnique(index.tree, entry.key, key)
         else this.#view.writeVouched(index.tree, entry.key, EMPTY_VALUE)
       }
     }
+  }
+
+  #putUnique(tree: number, entryKey: Uint8Array, idKey: Uint8Array): void {
+    if (this.#view.isFree(tree, entryKey)) this.#view.writeFree(tree, entryKey, idKey)
+    else this.#view.writeRead(tree, entryKey, idKey)
   }
 
   /** In an index that is being built, the value's entry may be another document's, or not there yet. */
