@@ -150,8 +150,8 @@ describe('M7: pages', () => {
     let taken = 2
     withMain((main) => {
       const { pageCount, directory } = main.meta
-      const roots = directory.map(({ pageId }) => pageId)
-      while (uses.has(taken, PageUse.free) || roots.includes(taken)) taken++
+      const roots = new Set(directory.map(({ pageId }) => pageId))
+      while (uses.has(taken, PageUse.free) || roots.has(taken)) taken++
       const list = new FreeListWriter(main.pages, Uint32Array.of(taken, 1), [pageCount])
       list.write(1)
       main.putMeta({ pageCount: pageCount + 1, freeCount: 1, freeList: list.reference })

@@ -3,12 +3,9 @@
  * agree? Changes nothing; memory is bounded by the cache and one byte for each page of the file.
  */
 import { checkCollections } from '../client/check-collections.ts'
-import { FilePages } from '../space/file-pages.ts'
 import { MainFile } from '../space/main-file.ts'
-import { PageUse, PageUses } from '../space/page-uses.ts'
-import { DirectoryReferences } from '../tree/directory.ts'
-import { verifyTrees } from '../tree/verify.ts'
 import { fileFolders, mainPathOf } from './file-folders.ts'
+import { FileStructure } from './file-structure.ts'
 import { FileView } from './file-view.ts'
 import type { StoreFolders } from './store-folders.ts'
 
@@ -41,21 +38,14 @@ export function checkMainFile({ main, mainName }: StoreFolders): readonly string
 }
 
 function* findingsIn(main: MainFile): Generator<string, void, undefined> {
-  const { meta, place } = main
-  const source = new FilePages(main, CACHE_BYTES)
-  const directory = new DirectoryReferences()
-  for (const [at, { pageId, checksum }] of meta.directory.entries()) {
-    directory.pages[at] = pageId
-    directory.checksums[at] = checksum
-  }
-  const uses = new PageUses(main)
-  const onPage = (pageId: number): void => uses.add(pageId, PageUse.reached)
+  const structure = new FileStructure(main, CACHE_BYTES)
   let isSound = true
-  for (const { pageId, tree, problem } of verifyTrees(source, directory, { file: place, onPage })) {
+  for (const finding of structure.findings()) {
     isSound = false
-    yield `page ${pageId}, ${tree < 0 ? 'directory' : `tree ${tree}`}: ${problem}`
+    yield finding
   }
-  for (const { pageId, problem } of uses.problems()) yield `page ${pageId}: ${problem}`
   // What cannot be read is missing in every index, too.
-  if (isSound) yield* checkCollections(new FileView(source, directory, meta.sequence, place))
+  if (!isSound) return
+  const { source, directory } = structure
+  yield* checkCollections(new FileView(source, directory, main.meta.sequence, main.place))
 }

@@ -6,7 +6,8 @@ import { errorToPlain, isRingboltError } from '@ringbolt/ring'
 import { type Random, SimulationFailure } from '@ringbolt/wal/simulation'
 import { PAGE_BYTES } from '../page/page.ts'
 import { META_BYTES } from '../space/main-layout.ts'
-import { usesOfPages } from './audit.ts'
+import { PageUse } from '../space/page-uses.ts'
+import { structureOf } from './audit.ts'
 import { MAIN_NAME } from './simulated-folders.ts'
 import type { StoreSimulation } from './store-simulation.ts'
 
@@ -18,20 +19,22 @@ const REFUSALS: ReadonlySet<string> = new Set([
 
 export function checkDamage(simulation: StoreSimulation, random: Random): void {
   const { disk, folders, coverage, lines } = simulation
-  const uses = usesOfPages(folders.main)
+  const { uses } = structureOf(folders.main)
   const pageId = random.below(disk.contentOf(MAIN_NAME).length / PAGE_BYTES)
   // Most of a meta is unused, and a byte of it changes as much as any other.
   const within = pageId < 2 && random.chance(0.8) ? META_BYTES : PAGE_BYTES
   const position = pageId * PAGE_BYTES + random.below(within)
   disk.damage(MAIN_NAME, position, random.between(1, 255))
-  const use = pageId < 2 ? 'meta' : (uses.get(pageId)?.join() ?? 'beyond')
+  const use = pageId < 2 ? 'meta' : uses.textsOf(pageId).join() || 'beyond'
   lines?.push(`damage at byte ${position}, page ${pageId}: ${use}`)
   coverage.add(`damage: ${use}`)
+  simulation.isDamaged = true
   const refusal = refusalOf(simulation)
   lines?.push(`  ${refusal ?? 'nobody noticed'}`)
   coverage.add(refusal === undefined ? 'damage: of what nobody reads' : 'damage: refused')
-  const isRead = use === 'reachable' || use === 'free list'
-  if (refusal === undefined && isRead) {
+  const isNeeded = uses.has(pageId, PageUse.reached) || uses.has(pageId, PageUse.freeList)
+  // What was left of a dropped tree nobody reads, but who looks through the file.
+  if (refusal === undefined && isNeeded && structureOf(folders.main).findings.length === 0) {
     throw new SimulationFailure(`damage of page ${pageId} (${use}) at byte ${position}: not found`)
   }
 }

@@ -40,10 +40,15 @@ export class PageUses {
     return ((this.#uses[pageId] ?? 0) & use) !== 0
   }
 
+  /** In words. */
+  textsOf(pageId: number): string[] {
+    return WORDS.filter(([use]) => this.has(pageId, use)).map(([, text]) => text)
+  }
+
   /** Pages that are used in no way, or in more than one. */
   *problems(): Generator<{ readonly pageId: number; readonly problem: string }, void, undefined> {
     for (let pageId = FIRST_PAGE; pageId < this.#uses.length; pageId++) {
-      const uses = WORDS.filter(([use]) => this.has(pageId, use)).map(([, text]) => text)
+      const uses = this.textsOf(pageId)
       if (uses.length === 0) yield { pageId, problem: 'is neither reached nor free' }
       if (uses.length > 1) yield { pageId, problem: `is ${uses.join(' and ')}` }
     }
