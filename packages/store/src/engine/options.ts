@@ -64,7 +64,7 @@ const NORMAL_WAIT_MS = 100
 export function settingsOf(options: OpenOptions): StoreSettings {
   const sync = options.sync ?? 'full'
   if (!['full', 'normal', 'off'].includes(sync)) {
-    throw new TypeError(`sync must be full, normal or off, not ${String(sync)}`)
+    throw new TypeError(`sync must be full, normal or off, not ${sync}`)
   }
   const settings: StoreSettings = {
     create: options.create ?? true,

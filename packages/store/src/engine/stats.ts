@@ -3,31 +3,72 @@
  * Each is a 64-bit float, whole by itself; together they are no cut through one moment.
  */
 
-const FIELDS = [
-  'commits',
-  'refusals',
-  'groups',
-  'syncs',
-  'syncMsTotal',
-  'checkpoints',
-  'sequence',
-  'logBytes',
-  'filePages',
-  'freePages',
-  'cacheFrames',
-  'freeFrames',
-  'dirtyPages',
-  'cacheMisses',
-  'admissions',
-  'evictions',
-  'spills',
-  'retiredPages',
-  'pins',
-  'pinsRevoked',
-] as const
-
 /** Counts are since the database was opened; sizes are of now. */
-export type StoreStats = Readonly<Record<(typeof FIELDS)[number], number>>
+export interface StoreStats {
+  readonly commits: number
+  /** Commands refused: conflicts mostly. */
+  readonly refusals: number
+  /** Groups in the log, each of one or more commits. */
+  readonly groups: number
+  readonly syncs: number
+  /** All syncs of the log together, in ms. */
+  readonly syncMsTotal: number
+  readonly checkpoints: number
+  /** Of the newest published commit. */
+  readonly sequence: number
+  readonly logBytes: number
+  /** Pages of 8 KiB in the main file, free ones and those not written yet included. */
+  readonly filePages: number
+  readonly freePages: number
+  readonly cacheFrames: number
+  readonly freeFrames: number
+  readonly dirtyPages: number
+  /** Pages that the sequencer read from the file. */
+  readonly cacheMisses: number
+  /** Pages that readers missed, and that were read into the cache for them. */
+  readonly admissions: number
+  readonly evictions: number
+  /** Pages written before a checkpoint, for want of room. */
+  readonly spills: number
+  /** Pages gone from the newest state that a reader or a snapshot may still need. */
+  readonly retiredPages: number
+  /** Open snapshots, transactions and iterations. */
+  readonly pins: number
+  /** Snapshots that were given up because of their age. */
+  readonly pinsRevoked: number
+}
+
+type Field = keyof StoreStats
+
+/** Each field's place. */
+const PLACES: Record<Field, number> = {
+  commits: 0,
+  refusals: 1,
+  groups: 2,
+  syncs: 3,
+  syncMsTotal: 4,
+  checkpoints: 5,
+  sequence: 6,
+  logBytes: 7,
+  filePages: 8,
+  freePages: 9,
+  cacheFrames: 10,
+  freeFrames: 11,
+  dirtyPages: 12,
+  cacheMisses: 13,
+  admissions: 14,
+  evictions: 15,
+  spills: 16,
+  retiredPages: 17,
+  pins: 18,
+  pinsRevoked: 19,
+}
+
+function isField(name: string): name is Field {
+  return Object.hasOwn(PLACES, name)
+}
+
+const FIELDS: readonly Field[] = Object.keys(PLACES).filter(isField)
 
 export const STATS_BYTES: number = FIELDS.length * 8
 
@@ -39,12 +80,12 @@ export class StatsBoard {
   }
 
   write(stats: StoreStats): void {
-    for (const [at, field] of FIELDS.entries()) this.#values[at] = stats[field]
+    for (const field of FIELDS) this.#values[PLACES[field]] = stats[field]
   }
 
   read(): StoreStats {
-    const entries = FIELDS.map((field, at) => [field, this.#values[at] ?? 0] as const)
-    // The fields are those of the type, by construction.
-    return Object.fromEntries(entries) as StoreStats
+    const stats = { ...PLACES }
+    for (const field of FIELDS) stats[field] = this.#values[PLACES[field]] ?? 0
+    return stats
   }
 }

@@ -29,9 +29,9 @@ import type { StoreFolders } from './store-folders.ts'
 import { removeStoreLog } from './store-log.ts'
 
 export interface CoreEnvironment {
-  nowMs(): number
-  sleep(durationMs: number): void
-  randomBytes(count: number): Uint8Array
+  readonly nowMs: () => number
+  readonly sleep: (durationMs: number) => void
+  readonly randomBytes: (count: number) => Uint8Array
 }
 
 /** What the threads share. */
@@ -72,7 +72,7 @@ export class StoreCore {
   readonly #stats: StatsBoard
   #lastRevocationMs = 0
   /** The first failure: nothing is done any more. */
-  #failure: unknown
+  #failure: Error | undefined
 
   /**
    * Opens, recovers, or makes a database.
@@ -257,7 +257,7 @@ export class StoreCore {
 
   /** Whoever waits, and whoever comes, gets the cause. */
   #fail(error: unknown): void {
-    this.#failure ??= error
+    this.#failure ??= error instanceof Error ? error : new Error(String(error))
     this.#consumer.fail(error)
   }
 
