@@ -145,13 +145,17 @@ export class SimulatedClient {
   /**
    * Enters, and looks later: pages may be evicted, retired and reclaimed meanwhile, but not those of the state
    * entered.
-   * @param check looks at that state, inside the read
+   * @param begin looks inside the read, and gives what is to be looked at when it ends
    */
-  beginSlowRead(snapshot: Snapshot | undefined, check: (look: Look) => string | undefined): void {
+  beginSlowRead(
+    snapshot: Snapshot | undefined,
+    begin: (look: Look, bytes: Uint8Array) => () => string | undefined,
+  ): void {
     const reader = this.#reader
     if (snapshot === undefined) reader.enter()
     else reader.enterPinned(snapshot.pin)
-    this.#slowRead = () => check(Look.inside(reader))
+    this.#slowRead = () => undefined
+    this.#slowRead = begin(Look.inside(reader), reader.bytes)
   }
 
   /** Ends the read that is under way, if there is one. @returns what it found wrong */
@@ -209,7 +213,7 @@ function drawGarbage(random: Random, slot: number): Buffer {
   return bytes
 }
 
-export function encodeCommand(command: ModelCommand, slot: number): Buffer {
+function encodeCommand(command: ModelCommand, slot: number): Buffer {
   const builder = new CommandBuilder()
   builder.snapshotSequence = command.snapshotSequence
   for (const operation of command.operations) {

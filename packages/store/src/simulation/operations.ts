@@ -5,8 +5,9 @@ import type { Random } from '@ringbolt/wal/simulation'
 import { SimulationFailure } from '@ringbolt/wal/simulation'
 import { SnapshotExpiredError } from '../errors.ts'
 import type { SimulatedClient, Snapshot } from './client.ts'
-import { checkKeys, checkState, drawKeys } from './oracle.ts'
+import { checkKeys, checkPages, checkState, drawKeys, holdValue } from './oracle.ts'
 import type { Session } from './session.ts'
+import { keyOfText } from './store-model.ts'
 import type { OperationKind } from './store-plan.ts'
 import type { StoreSimulation } from './store-simulation.ts'
 
@@ -132,17 +133,23 @@ export class Operations {
   #scan(client: SimulatedClient): string | undefined {
     this.#say(`${client.threadId} reads everything`)
     const { model, geometry } = this.#simulation
-    return checkState(client.look(), model.state, geometry.trees)
+    return checkState(client.look(), model.state, geometry.trees) ?? checkPages(client.look())
   }
 
   /** It is ended by the client's next read, or while the engine sleeps. */
   #slowRead(client: SimulatedClient, random: Random): undefined {
-    const { model, geometry } = this.#simulation
+    const { model, geometry, workload } = this.#simulation
     const snapshot = random.chance(0.3) ? client.snapshots[0] : undefined
     const state = snapshot?.state ?? model.state.clone()
+    const tree = workload.drawTree(random)
+    const keys = [...(state.trees.get(tree)?.entries.keys() ?? [])]
+    const key = keys.length > 0 ? keyOfText(random.pick(keys)) : workload.drawKey(random)
     this.#say(`${client.threadId} begins a slow read at ${state.sequence}`)
     try {
-      client.beginSlowRead(snapshot, (look) => checkState(look, state, geometry.trees))
+      client.beginSlowRead(snapshot, (look, bytes) => {
+        const holds = holdValue(look, bytes, state, tree, key)
+        return () => holds() ?? checkState(look, state, geometry.trees)
+      })
     } catch (error) {
       if (!(error instanceof SnapshotExpiredError)) throw error
     }

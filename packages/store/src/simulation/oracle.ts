@@ -43,7 +43,6 @@ export class Look {
     else this.#reader.enterPinned(this.#pin)
   }
 
-  /** Through every page: what is wrong with the first that is not as its place says. */
   walk(directory: DirectoryReferences): string | undefined {
     for (const { pageId, tree, problem } of verifyTrees(this.#reader, directory)) {
       return `page ${pageId} of tree ${tree} ${problem}`
@@ -83,8 +82,37 @@ export function checkState(
         differ(`entries of tree ${tree}`, due?.entries.size ?? 0, reader.count(directory, tree))
       if (due !== undefined) wrong ??= checkTree(look, directory, tree, due)
     }
-    return wrong ?? look.walk(directory)
+    return wrong
   })
+}
+
+/**
+ * Finds a value where it stands, and looks at those bytes later, inside the same read: no other page may have
+ * been put there meanwhile.
+ * @param bytes of all frames
+ */
+export function holdValue(
+  look: Look,
+  bytes: Uint8Array,
+  state: ModelState,
+  tree: number,
+  key: Uint8Array,
+): () => string | undefined {
+  return look.within((reader, directory) => {
+    const due = state.trees.get(tree)?.entries.get(keyText(key))?.value
+    if (!reader.find(directory, tree, key) || !reader.foundInline) return () => undefined
+    const start = reader.foundStart
+    const end = start + reader.foundValueBytes
+    return () =>
+      due !== undefined && Buffer.compare(due, bytes.subarray(start, end)) === 0
+        ? undefined
+        : `tree ${tree}: the value of key ${shown(keyText(key))} changed while it was read`
+  })
+}
+
+/** Through every page: what is wrong with the first that is not as its place says. */
+export function checkPages(look: Look): string | undefined {
+  return look.within((_trees, directory) => look.walk(directory))
 }
 
 function checkTree(

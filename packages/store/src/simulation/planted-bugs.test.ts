@@ -1,7 +1,7 @@
 /** The campaign bites: each planted bug is found within a bounded number of seeds. */
 import { describe, expect, test } from 'vitest'
 import { runStoreCampaign, runStoreSeed } from './campaign.ts'
-import { PLANTED_FOLDER_BUGS } from './planted-bugs.ts'
+import { PLANTED_ENGINE_BUGS, PLANTED_FOLDER_BUGS } from './planted-bugs.ts'
 import type { StoreSeedOptions } from './store-simulation.ts'
 
 const SEEDS_MAX = 1_500
@@ -31,6 +31,23 @@ describe('planted bugs of the disk', () => {
     { timeout: TIMEOUT_MS },
     (name, wrapFolder) => {
       const seed = expectFound(name, { wrapFolder })
+      expect(runStoreSeed(seed).failure).toBeUndefined()
+    },
+  )
+})
+
+describe('planted bugs of the engine', () => {
+  test.each([...PLANTED_ENGINE_BUGS])(
+    '%s is found by what it does',
+    { timeout: TIMEOUT_MS },
+    (name, plant) => {
+      const takeOut = plant()
+      let seed: number
+      try {
+        seed = expectFound(name, {})
+      } finally {
+        takeOut()
+      }
       expect(runStoreSeed(seed).failure).toBeUndefined()
     },
   )

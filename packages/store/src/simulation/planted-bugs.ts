@@ -3,8 +3,12 @@
  * disks are planted between the engine and its folders; careless bookkeeping in place of one function of the
  * engine, for as long as a test runs. For tests.
  */
-import type { LogFile, LogStore } from '@ringbolt/wal'
+import { type LogFile, type LogStore, SegmentedLog } from '@ringbolt/wal'
 import { PAGE_BYTES } from '../page/page.ts'
+import { RefusalWriter } from '../sequencer/refusals.ts'
+import { PageIds } from '../space/page-ids.ts'
+import { ReaderSlots } from '../space/reader-slots.ts'
+import { RetiredPages } from '../space/retired-pages.ts'
 import type { WrapFolder } from './simulated-folders.ts'
 import type { StoreSimulationContext } from './store-simulation.ts'
 
@@ -117,4 +121,84 @@ export const PLANTED_FOLDER_BUGS: ReadonlyMap<string, PlantFolder> = new Map([
   ],
   ['a main folder that is never synced', plantFolder({ folder: 'main', syncFolder: nothing })],
   ["a log's folder that is never synced", plantFolder({ folder: 'log', syncFolder: nothing })],
+])
+
+/** Puts the bug in place of a method; what it returns takes it out again. */
+type PlantEngine = () => () => void
+
+function plantMethod<T extends object, K extends keyof T>(
+  prototype: T,
+  name: K,
+  makeBug: (original: T[K]) => T[K],
+): PlantEngine {
+  return () => {
+    const original = prototype[name]
+    prototype[name] = makeBug(original)
+    return () => {
+      prototype[name] = original
+    }
+  }
+}
+
+export const PLANTED_ENGINE_BUGS: ReadonlyMap<string, PlantEngine> = new Map([
+  [
+    'a page freed one version too early',
+    plantMethod(
+      RetiredPages.prototype,
+      'add',
+      (add) =>
+        function (this: RetiredPages, pageId, birth, retired) {
+          add.call(this, pageId, birth, retired - 1)
+        },
+    ),
+  ],
+  [
+    'a page id taken again while the last checkpoint holds the page',
+    plantMethod(
+      PageIds.prototype,
+      'release',
+      (release) =>
+        function (this: PageIds, pageId, _birth, retired) {
+          release.call(this, pageId, retired, retired)
+        },
+    ),
+  ],
+  [
+    'a free list that forgets the pages that readers hold',
+    plantMethod(
+      PageIds.prototype,
+      'freeWith',
+      (freeWith) =>
+        function (this: PageIds) {
+          return freeWith.call(this, { forEachRetired: nothing })
+        },
+    ),
+  ],
+  [
+    'a frame used again while a reader may be looking at it',
+    plantMethod(ReaderSlots.prototype, 'hasLeft', () => () => true),
+  ],
+  [
+    'a replay that leaves a group out',
+    plantMethod(
+      SegmentedLog.prototype,
+      'replay',
+      (replay) =>
+        function (this: SegmentedLog, onGroup, from) {
+          replay.call(this, (group) => group.epoch % 3 === 0 || onGroup(group), from)
+        },
+    ),
+  ],
+  [
+    'a log that lets go of more than the checkpoint covers',
+    plantMethod(
+      SegmentedLog.prototype,
+      'truncateBefore',
+      (truncateBefore) =>
+        function (this: SegmentedLog) {
+          return truncateBefore.call(this, this.endLsn)
+        },
+    ),
+  ],
+  ['a refusal that is not told', plantMethod(RefusalWriter.prototype, 'refuse', () => nothing)],
 ])

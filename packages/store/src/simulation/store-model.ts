@@ -49,7 +49,7 @@ export interface ModelCommand {
   readonly garbage: boolean
 }
 
-export interface ModelEntry {
+interface ModelEntry {
   readonly sequence: number
   readonly value: Uint8Array
 }

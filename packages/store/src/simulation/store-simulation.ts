@@ -22,7 +22,7 @@ import { auditMainFile } from './audit.ts'
 import { type Activity, StoreCoverage } from './coverage.ts'
 import { checkDamage } from './damage.ts'
 import { Operations } from './operations.ts'
-import { checkState, differ } from './oracle.ts'
+import { checkPages, checkState, differ } from './oracle.ts'
 import { changesOf, Session, type SessionHost } from './session.ts'
 import { MAIN_NAME, SimulatedFolders, type WrapFolder } from './simulated-folders.ts'
 import { type ModelState, StoreModel } from './store-model.ts'
@@ -58,6 +58,8 @@ export class StoreSimulation implements SessionHost {
   folders: SimulatedFolders
   nowMs = 0
   operations = 0
+  /** Pages may be unsound from now on; what is read must still be right. */
+  isDamaged = false
   #idsDrawn = 0
   /** The one that is open: its threads go on while the engine sleeps. */
   #session: Session | undefined
@@ -208,7 +210,9 @@ export class StoreSimulation implements SessionHost {
     }
     const findings: string[] = []
     for (const state of states) {
-      const wrong = checkState(look, state, this.geometry.trees)
+      const wrong =
+        checkState(look, state, this.geometry.trees) ??
+        (this.isDamaged ? undefined : checkPages(look))
       if (wrong === undefined) return state
       findings.push(wrong)
     }

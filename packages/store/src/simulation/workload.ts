@@ -191,8 +191,3 @@ function makeKey(number: number, style: KeyStyle): Buffer {
     }
   }
 }
-
-/** Of a tree that the model knows: some of its keys. */
-export function someKeys(random: Random, keys: readonly string[], count: number): Buffer[] {
-  return Array.from({ length: Math.min(count, keys.length) }, () => keyOfText(random.pick(keys)))
-}

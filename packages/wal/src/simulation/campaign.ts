@@ -11,7 +11,7 @@ import {
 } from './seed-runs.ts'
 import { type SeedOptions, Simulation, SimulationFailure } from './simulation.ts'
 
-export type { CampaignResult, SeedFailure, SeedResult } from './seed-runs.ts'
+export type { CampaignResult } from './seed-runs.ts'
 
 export interface CampaignOptions extends SeedOptions, SeedRange {}
 
