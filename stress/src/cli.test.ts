@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openLog } from '@ringbolt/wal'
+import { checkFile } from 'ringbolt'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { OperationLog } from './documents/operation-log.ts'
 import type { Report } from './report.ts'
 import { runCommand } from './testing/command.ts'
 
@@ -18,13 +20,16 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 describe('exit codes and help', () => {
-  test.each(['log', 'deaths', 'kill'])('%s --help shows options and examples', async (command) => {
-    const { code, stdout } = await runCommand([command, '--help'])
-    expect(code).toBe(0)
-    for (const text of ['--workers <n>', '--seed <n>', 'Examples:', `$ pnpm stress ${command}`]) {
-      expect(stdout).toContain(text)
-    }
-  })
+  test.each(['documents', 'log', 'deaths', 'kill'])(
+    '%s --help shows options and examples',
+    async (command) => {
+      const { code, stdout } = await runCommand([command, '--help'])
+      expect(code).toBe(0)
+      for (const text of ['--workers <n>', '--seed <n>', 'Examples:', `$ pnpm stress ${command}`]) {
+        expect(stdout).toContain(text)
+      }
+    },
+  )
 
   test.each([
     [['log', '--sync', 'sometimes'], 'Allowed choices are full, normal, off'],
@@ -32,6 +37,8 @@ describe('exit codes and help', () => {
     [['log', '--record-bytes', '8..64'], 'from 16'],
     [['log', '--record-bytes', '64..32'], 'a length, or two'],
     [['log', '--workers', 'many'], 'a whole number from 2'],
+    [['documents', '--cache-bytes', '1000'], 'a whole number from 1048576'],
+    [['documents', '--record-bytes', '64'], 'unknown option'],
     [['shake'], 'unknown command'],
   ])('%j is a usage error: 2', async (args, message) => {
     const { code, stderr } = await runCommand(args)
@@ -59,7 +66,7 @@ test('W3 L1 L2: a short soak proves every acknowledged record, and removes its f
   const run = join(folder, 'run')
   const args = ['log', '--seconds', '3', '--checkpoint-seconds', '1', '--folder', run, '--json']
   const { code, stdout, stderr } = await runCommand(args)
-  expect(stderr).toMatch(/^seed \d+, log in /)
+  expect(stderr).toMatch(/^seed \d+, in /)
   expect(stderr).toMatch(/acknowledged, .* syncs, ring/)
   const report: Report & { proved: boolean } = JSON.parse(stdout)
   expect(report.findings).toEqual([])
@@ -67,6 +74,40 @@ test('W3 L1 L2: a short soak proves every acknowledged record, and removes its f
   expect(report.verdicts).toHaveLength(9)
   expect({ code, proved: report.proved }).toEqual({ code: 0, proved: true })
   expect(readdirSync(run)).toEqual([])
+})
+
+const SMALL = ['--cache-bytes', '1048576', '--checkpoint-log-bytes', '200000']
+
+test.each([
+  ['async', ['--in-flight', '16']],
+  ['blocking', ['--blocking', '--workers', '3']],
+])('M6 S8 S9 S10 S11: a short soak on documents, %s: all is proved', async (_, load) => {
+  const run = join(folder, 'run')
+  const args = ['--seconds', '2.5', '--folder', run, '--json', ...SMALL, ...load]
+  const { code, stdout, stderr } = await runCommand(['documents', ...args])
+  expect(stderr).toMatch(/acknowledged, .* checkpoints/)
+  const report: Report & { proved: boolean } = JSON.parse(stdout)
+  expect(report.findings).toEqual([])
+  expect(report.verdicts.filter(({ ok }) => !ok)).toEqual([])
+  expect(report.verdicts).toHaveLength(7)
+  expect({ code, proved: report.proved }).toEqual({ code: 0, proved: true })
+  expect(readdirSync(run)).toEqual([])
+})
+
+test('M6: the watchdog fails a run on documents; seed, counts and database are kept', async () => {
+  const run = join(folder, 'run')
+  const slow = ['--sync-delay-ms', '1500', '--watchdog-seconds', '0.5', '--kills', '0']
+  const args = ['documents', ...slow, '--in-flight', '2', '--folder', run, '--seed', '3']
+  const { code, stdout } = await runCommand(args)
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/SilenceError: nothing was acknowledged .* the watchdog allows 500/)
+  expect(stdout).toContain('NOT PROVED. Seed 3; to run it again: pnpm stress documents --sync-d')
+  expect(stdout).toContain(`Kept: ${run}`)
+  const log: OperationLog = JSON.parse(readFileSync(join(run, 'operations.json'), 'utf8'))
+  expect(log.settings).toMatchObject({ seed: 3, lanes: 2, silenceMaxMs: 500 })
+  expect(log.findings[0]).toMatch(/^SilenceError/)
+  expect(log.acknowledged[0]).toHaveLength(2)
+  expect(checkFile(join(run, 'app.db'))).toEqual([])
 })
 
 test('M6: the watchdog fails a run in which nothing is acknowledged', async () => {

@@ -1,11 +1,12 @@
 import { RingboltError } from '@ringbolt/ring'
 
-/** Nothing was acknowledged for too long. `RINGBOLT_SILENT` */
+/** Nothing was acknowledged for too long: to anybody, or to one of them. `RINGBOLT_SILENT` */
 export class SilenceError extends RingboltError {
-  constructor(silenceMs: number, silenceMaxMs: number) {
+  constructor(silenceMs: number, silenceMaxMs: number, whom?: string) {
+    const to = whom === undefined ? '' : ` to ${whom}`
     super(
       'RINGBOLT_SILENT',
-      `nothing was acknowledged for ${Math.round(silenceMs)} ms, the watchdog allows ${silenceMaxMs}`,
+      `nothing was acknowledged${to} for ${Math.round(silenceMs)} ms, the watchdog allows ${silenceMaxMs}`,
       { silenceMs, silenceMaxMs },
     )
   }

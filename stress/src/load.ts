@@ -54,6 +54,8 @@ interface Lane {
   abort: AbortController
   /** Being killed: its end is no failure. */
   dying: boolean
+  /** Of this incarnation's acknowledgements, from its start. */
+  silence: SilenceMeter
   readonly latencyUs: RecordableHistogram
 }
 
@@ -90,6 +92,7 @@ export class Load {
         incarnation: 0,
         abort: new AbortController(),
         dying: false,
+        silence: new SilenceMeter(() => 0),
         latencyUs: createHistogram(),
       }
       this.#lanes.push(lane)
@@ -106,6 +109,16 @@ export class Load {
     const merged = createHistogram()
     for (const { latencyUs } of this.#lanes) if (latencyUs.count > 0) merged.add(latencyUs)
     return merged
+  }
+
+  /** The worker to which nothing has been acknowledged for the longest time, those being killed left out. */
+  mostSilent(): { readonly incarnation: number; readonly silentMs: number } {
+    let most = { incarnation: 0, silentMs: 0 }
+    for (const { incarnation, dying, silence } of this.#lanes) {
+      const silentMs = silence.look()
+      if (!dying && silentMs > most.silentMs) most = { incarnation, silentMs }
+    }
+    return most
   }
 
   /** Resolves once every worker has had something acknowledged, or the load has ended before that. */
@@ -172,6 +185,7 @@ export class Load {
     lane.incarnation = incarnation
     lane.abort = new AbortController()
     lane.dying = false
+    lane.silence = new SilenceMeter(() => this.control.acknowledgedOf(incarnation))
     const { latencyUs } = lane
     const task = this.#spec.taskOf(incarnation, { control: this.control.buffer, latencyUs })
     const ended = this.#pool.run(task, { signal: lane.abort.signal }).then(

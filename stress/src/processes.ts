@@ -1,13 +1,16 @@
 /** The processes that a run starts, and how each is waited for. */
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { ChildEndedError } from './errors.ts'
+import { ChildEndedError, SilenceError } from './errors.ts'
 import type { KillChildMessage } from './kill-child.ts'
 import type { OpenAttempt } from './second-opener.ts'
 
 const OUTPUT_KEPT = 4000
+/** What the start of a process, and recovery in it, may take on a busy machine. */
+const UNDER_WAY_MAX_MS = 60_000
 
 /** A second process tries to open what somebody has open. @param script relative to this module */
 export async function tryOpenElsewhere(
@@ -57,16 +60,29 @@ export class KillChild {
 
   /**
    * Resolves once something was acknowledged.
-   * @throws ChildEndedError when it ends before that
+   * @throws ChildEndedError when it ends before that; SilenceError when it takes too long
    */
   async underWay(): Promise<void> {
-    while (!this.#opened || this.#acknowledged === 0) {
-      const change = new Promise<undefined>((resolve) => {
-        this.#changed = () => resolve(undefined)
-      })
-      const ended = await Promise.race([change, this.#exited])
-      if (ended !== undefined)
-        throw new ChildEndedError('the loaded process', ...ended, this.#output)
+    const tooLate = new AbortController()
+    const late = setTimeout(UNDER_WAY_MAX_MS, 'late' as const, { signal: tooLate.signal })
+    // Called off below.
+    late.catch(() => undefined)
+    try {
+      while (!this.#opened || this.#acknowledged === 0) {
+        const change = new Promise<undefined>((resolve) => {
+          this.#changed = () => resolve(undefined)
+        })
+        const ended = await Promise.race([change, this.#exited, late])
+        if (ended === 'late') {
+          this.#child.kill('SIGKILL')
+          throw new SilenceError(UNDER_WAY_MAX_MS, UNDER_WAY_MAX_MS, 'the loaded process')
+        }
+        if (ended !== undefined) {
+          throw new ChildEndedError('the loaded process', ...ended, this.#output)
+        }
+      }
+    } finally {
+      tooLate.abort()
     }
   }
 

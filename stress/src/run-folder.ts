@@ -5,6 +5,7 @@
  *   <folder>/app.db…        the database, of a run on documents
  *   <folder>/lock           held by whoever has the log open
  *   <folder>/acknowledged   the side file: see side-file.ts
+ *   <folder>/operations.json   of a run on documents that was not proved: see documents/operation-log.ts
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -41,6 +42,10 @@ export class RunFolder {
 
   get sideFile(): string {
     return join(this.path, 'acknowledged')
+  }
+
+  get operationLog(): string {
+    return join(this.path, 'operations.json')
   }
 
   /** Removes what the run has made, and the folder too if that was temporary. */

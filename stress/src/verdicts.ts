@@ -91,7 +91,7 @@ export function refusedVerdict(
   attempt: { readonly code: string | null; readonly message: string } | undefined,
 ): Verdict {
   return {
-    name: 'another process is refused the log meanwhile',
+    name: 'another process is refused meanwhile',
     ok: attempt?.code === 'RINGBOLT_BUSY',
     detail:
       attempt === undefined

@@ -1,6 +1,7 @@
 /**
- * A load on a database in this process, watched: samples of memory and throughput, and a watchdog that fails
- * when nothing is acknowledged for too long.
+ * A load on a database in this process, watched: samples of memory and throughput, and a watchdog that fails when nothing
+ * is acknowledged for too long, to all of the workers or to one. Their heartbeat is the count of operations
+ * acknowledged, in shared memory.
  */
 import { monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks'
 import { type Database, open, type StoreStats } from 'ringbolt'
@@ -122,6 +123,11 @@ class DocumentWatch {
     const silentMs = this.#silence.look()
     const { silenceMaxMs } = this.#options.settings
     if (silentMs > silenceMaxMs) this.#fail(new SilenceError(silentMs, silenceMaxMs))
+    // Those that have been told to stop end one after another.
+    if (this.#load.control.stopped) return
+    const most = this.#load.mostSilent()
+    if (most.silentMs <= silenceMaxMs) return
+    this.#fail(new SilenceError(most.silentMs, silenceMaxMs, `incarnation ${most.incarnation}`))
   }
 
   #sample(): void {

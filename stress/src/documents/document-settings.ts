@@ -26,8 +26,9 @@ export const DOCUMENT_SETTINGS_DEFAULT: Omit<DocumentSettings, 'seed'> = {
   lanes: 64,
   blocking: false,
   sync: 'full',
-  cacheBytes: 128 * MIB,
-  checkpointLogBytes: 64 * MIB,
+  // So little that pages leave memory, and checkpoints come and go, in a run of seconds.
+  cacheBytes: 32 * MIB,
+  checkpointLogBytes: 8 * MIB,
   syncDelayMs: 0,
   silenceMaxMs: 5000,
 }

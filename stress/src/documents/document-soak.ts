@@ -10,7 +10,7 @@ import { mix } from '../mix.ts'
 import { outcomeOf } from '../outcome.ts'
 import { KillChild, tryOpenElsewhere } from '../processes.ts'
 import type { ProgressView } from '../progress.ts'
-import { type Report, thousands } from '../report.ts'
+import { isProved, type Report, thousands } from '../report.ts'
 import type { RunFolder } from '../run-folder.ts'
 import { createSideFile, readSideFile } from '../side-file.ts'
 import { SoakDriver } from '../soak-driver.ts'
@@ -29,6 +29,7 @@ import { DocumentOracle, type DocumentOracleResult } from './document-oracle.ts'
 import { type DocumentPhaseResult, documentPhase } from './document-phase.ts'
 import { type DocumentSettings, openOptionsOf } from './document-settings.ts'
 import { LaneRegion } from './lane-region.ts'
+import { byIncarnation, writeOperationLog } from './operation-log.ts'
 
 export interface DocumentSoakOptions {
   readonly settings: DocumentSettings
@@ -80,39 +81,83 @@ export async function documentSoak(
     const killed = await outcomeOf(killProcess(options, folder, liveEnd, incarnations))
     if (!killed.ok) failures.push(String(killed.error))
   }
-  const besides = readSideFile(folder.sideFile)
-  const acknowledged = region.all().map((count, place) => count + (besides[place] ?? 0))
+  const byKilled = readSideFile(folder.sideFile)
+  const acknowledged = region.all().map((count, place) => count + (byKilled[place] ?? 0))
   progress.note('every acknowledged document is compared, then the file is walked')
   const proof = await outcomeOf(prove(settings, folder, acknowledged))
   if (!proof.ok) failures.push(String(proof.error))
-  const recovered = proof.ok
-    ? {
-        recoveryMs: proof.value.recoveryMs,
-        acknowledged: besides.reduce((sum, count) => sum + count, 0),
-      }
-    : undefined
-  const result = proof.ok ? proof.value.result : undefined
-  const structure = proof.ok ? proof.value.structure : []
-  const total = acknowledged.reduce((sum, count) => sum + count, 0)
+  const evidence: Evidence = {
+    options,
+    driver,
+    live,
+    failures,
+    acknowledged,
+    acknowledgedByKilled: totalOf(byKilled),
+    proof: proof.ok ? proof.value : undefined,
+  }
+  const report = reportOf(evidence)
+  if (!isProved({ ...report, replay: '', folder: null })) keepOperations(folder, evidence, report)
+  return report
+}
+
+interface Evidence {
+  readonly options: DocumentSoakOptions
+  readonly driver: SoakDriver
+  readonly live: DocumentPhaseResult
+  readonly failures: readonly string[]
+  /** By place: incarnation × lanes + lane. */
+  readonly acknowledged: readonly number[]
+  readonly acknowledgedByKilled: number
+  /** Undefined: the run did not get there. */
+  readonly proof: Proof | undefined
+}
+
+function reportOf(evidence: Evidence): Omit<Report, 'replay' | 'folder'> {
+  const { options, driver, live, failures, acknowledged, acknowledgedByKilled, proof } = evidence
+  const result = proof?.result
+  const structure = proof?.structure ?? []
+  const recovered = proof && {
+    recoveryMs: proof.recoveryMs,
+    acknowledged: acknowledgedByKilled,
+  }
   return {
     run: describeRun(options),
-    seed,
+    seed: options.settings.seed,
     figures: [
       ...documentFigures(live),
       ...killFigures(driver.kills),
       ...recoveryFigures(recovered, result),
     ],
     verdicts: [
-      oracleVerdict(result, total),
-      structureVerdict(proof.ok, structure),
+      oracleVerdict(result, totalOf(acknowledged)),
+      structureVerdict(proof !== undefined, structure),
       failuresVerdict(failures),
-      killsVerdict(driver.kills, kills),
+      killsVerdict(driver.kills, options.kills),
       processVerdict(recovered),
       refusedVerdict(driver.refusal),
-      memoryVerdict(live, settings),
+      memoryVerdict(live, options.settings),
     ],
     findings: [...failures, ...(result?.findings ?? []), ...structure],
   }
+}
+
+function keepOperations(
+  folder: RunFolder,
+  { options, driver, acknowledged }: Evidence,
+  { findings }: Pick<Report, 'findings'>,
+): void {
+  const { settings, kills } = options
+  writeOperationLog(folder.operationLog, {
+    settings,
+    kills: driver.kills,
+    killedFrom: settings.workers + kills,
+    acknowledged: byIncarnation(acknowledged, settings.lanes),
+    findings,
+  })
+}
+
+function totalOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0)
 }
 
 async function killProcess(

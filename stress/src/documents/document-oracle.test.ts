@@ -1,0 +1,125 @@
+/** The oracle must find what is planted: it is the judge of every run. */
+import { type Database, open } from 'ringbolt'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Items, items, itemsOf } from './collection.ts'
+import { DocumentOracle, type DocumentOracleResult } from './document-oracle.ts'
+import { Contents, Lane } from './lane.ts'
+import { LaneRunner } from './lane-runner.ts'
+
+const seed = 11
+const LANES = 2
+const OPERATIONS = 60
+
+let db: Database
+let collection: Items
+/** By place: two incarnations of two lanes. */
+let acknowledged: number[]
+
+beforeEach(async () => {
+  db = await open(':memory:', { collections: [items], cacheBytes: 4 * 1024 * 1024 })
+  collection = itemsOf(db)
+  acknowledged = [0, 0, 0, 0]
+  for (const place of acknowledged.keys()) {
+    const incarnation = Math.floor(place / LANES)
+    const runner = new LaneRunner(new Lane({ seed, incarnation, lane: place % LANES }), {
+      collection,
+      contents: new Contents(seed),
+      onAcknowledged: (count) => {
+        acknowledged[place] = count
+      },
+    })
+    for (let at = 0; at < OPERATIONS; at++) runner.stepSync()
+  }
+})
+
+afterEach(() => db.close())
+
+function prove(): Promise<DocumentOracleResult> {
+  return new DocumentOracle(collection, seed).prove(acknowledged, LANES)
+}
+
+/** The first lane after its operations. */
+function laneOf(place: number): Lane {
+  const lane = new Lane({ seed, incarnation: Math.floor(place / LANES), lane: place % LANES })
+  while (lane.done < OPERATIONS) lane.advance()
+  return lane
+}
+
+function stored(place: number): NonNullable<ReturnType<Items['get']>> {
+  const lane = laneOf(place)
+  const underWay = lane.next().document
+  const document = lane.live.find((live) => live !== underWay)
+  return collection.findUnique('serial', lane.serialOf(document!))!
+}
+
+test('M6: what was acknowledged is there: nothing found', async () => {
+  expect(await prove()).toMatchObject({
+    lanes: 4,
+    operations: 4 * OPERATIONS,
+    documents: collection.count(),
+    unacknowledgedCommitted: 0,
+    findingCount: 0,
+  })
+})
+
+test('M6: an operation under way may be there', async () => {
+  for (const place of acknowledged.keys()) acknowledged[place]!--
+  expect(await prove()).toMatchObject({ unacknowledgedCommitted: 4, findingCount: 0 })
+})
+
+describe('M6: the oracle finds', () => {
+  test('a document that was lost', async () => {
+    const { id, serial } = stored(0)
+    collection.sync.delete(id)
+    const { findings } = await prove()
+    expect(findings).toEqual([expect.stringContaining(`${serial}: not in version`)])
+  })
+
+  test('one that was altered', async () => {
+    const { id, serial } = stored(1)
+    collection.sync.update(id, (document) => ({ ...document, text: 'altered' }))
+    const { findings } = await prove()
+    expect(findings).toEqual([expect.stringMatching(`${serial}: .*altered`)])
+  })
+
+  test('another version of it', async () => {
+    const { id, serial, version } = stored(2)
+    const other = new Contents(seed).of(serial, version + 1)
+    collection.sync.update(id, (document) => ({ ...document, ...other }))
+    expect((await prove()).findings).toContain(`${serial}: not in version ${version}`)
+  })
+
+  test('one that nobody wrote', async () => {
+    collection.sync.insert(new Contents(seed).of('0.0.9999', 0))
+    const { findings, findingCount } = await prove()
+    expect(findings).toEqual([expect.stringMatching(/counts \d+ documents, \d+ are accounted for/)])
+    expect(findingCount).toBe(1)
+  })
+
+  test('one that was deleted, and is there', async () => {
+    const lane = new Lane({ seed, incarnation: 1, lane: 1 })
+    while (lane.next().kind !== 'delete') lane.advance()
+    const serial = lane.serialOf(lane.next().document)
+    collection.sync.insert(new Contents(seed).of(serial, 0))
+    expect((await prove()).findings).toContain(`${serial}: there although deleted`)
+  })
+
+  test('more than one operation that was never acknowledged', async () => {
+    acknowledged[3]! -= 20
+    expect((await prove()).findingCount).toBeGreaterThan(0)
+  })
+})
+
+test('M6: a lane notices by itself that its document is another’s', () => {
+  const { id } = stored(0)
+  const lane = laneOf(0)
+  const runner = new LaneRunner(lane, {
+    collection,
+    contents: new Contents(seed),
+    onAcknowledged: () => undefined,
+  })
+  collection.sync.update(id, (document) => ({ ...document, version: 40 }))
+  expect(() => {
+    for (let at = 0; at < 400; at++) runner.stepSync()
+  }).toThrow(/instead of|before its update/)
+})
