@@ -130,6 +130,8 @@ async function startLog(
   const worker = new Worker(new URL('./log-thread.js', import.meta.url), {
     workerData,
     name: 'ringbolt-log',
+    // Flags of the program's own, as `--input-type`, are not for a file of ours.
+    execArgv: [],
   })
   // Listened for from the start: when this thread was busy, `message` and `exit` come in one go.
   const exited = new Promise((resolve) => worker.once('exit', resolve))

@@ -16,6 +16,7 @@ import {
 import { LogClient, Watermarks } from '@ringbolt/wal'
 import { CommandClient } from '../client/command-client.ts'
 import { SharedEngine } from '../client/shared-engine.ts'
+import { StoreClosedError } from '../errors.ts'
 import { RefusalReader } from '../sequencer/refusals.ts'
 import { PageFile } from '../space/page-file.ts'
 import { PageReader, takeReaderSlot } from '../space/page-reader.ts'
@@ -38,11 +39,13 @@ export class Attachment {
   readonly #producer: RingProducer
   readonly #reader: PageReader
 
+  /** @throws StoreClosedError; RingSlotsError when `threadsMax` threads are attached */
   constructor(handle: StoreHandle) {
     this.handle = handle
+    this.control = new Control(new AtomicsMemory(handle.control))
+    if (this.control.closeWanted) throw new StoreClosedError('the database')
     this.ring = openRing(handle.ring)
     this.watermarks = new Watermarks(new AtomicsMemory(handle.watermarks))
-    this.control = new Control(new AtomicsMemory(handle.control))
     this.#producer = attachProducer(handle.ring)
     const acknowledgedBy = handle.sync === 'full' ? 'durable' : 'written'
     const log = new LogClient(this.#producer, this.watermarks, acknowledgedBy, threadEnvironment)

@@ -9,7 +9,13 @@ import { testFolders } from './testing/folders.ts'
 import { inThreads, startThread } from './testing/threads.ts'
 
 const folderOf = testFolders('life')
-const SMALL = { collections: [cells, notes], cacheBytes: 8 * 1024 * 1024, busyTimeout: 50 }
+const MIB = 1024 * 1024
+const SMALL = {
+  collections: [cells, notes],
+  cacheBytes: 8 * MIB,
+  segmentBytes: MIB,
+  busyTimeout: 50,
+}
 
 function pathOf(): string {
   return join(folderOf(), 'app.db')
@@ -36,7 +42,7 @@ describe('open and close', () => {
   test('S8: opening and closing again and again leaves the file as long as it was', async () => {
     const path = pathOf()
     const sizes = new Set<number>()
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 8; round++) {
       const db = await open(path, SMALL)
       await db.collection(cells).upsert({ id: 1, group: 1, value: round })
       await db.close()

@@ -34,7 +34,7 @@ export interface OpenOptions {
   readonly checkpointLogBytes?: number
   /** A checkpoint begins by itself this long after the first change since the last. Default 60,000. */
   readonly checkpointIntervalMs?: number
-  /** Size of a log segment. Default 16 MiB. */
+  /** Size of a log segment: a multiple of 4,096 from 8,192 to 1 GiB. Default 16 MiB. */
   readonly segmentBytes?: number
   /** Added to each sync of the log: shows how the database would do on a slower disk. Default 0. */
   readonly syncDelayMs?: number
@@ -59,6 +59,11 @@ export interface StoreSettings {
 }
 
 const NORMAL_WAIT_MS = 100
+/** An hour: nobody means more. */
+const DURATION_MAX_MS = 3_600_000
+/** As the log has it. */
+const SEGMENT_BYTES_MIN = 8192
+const SEGMENT_BLOCK_BYTES = 4096
 
 /** @throws RangeError or TypeError for what cannot be, before anything is touched */
 export function settingsOf(options: OpenOptions): StoreSettings {
@@ -83,8 +88,19 @@ export function settingsOf(options: OpenOptions): StoreSettings {
   }
   within('cacheBytes', settings.cacheBytes, MIB, 3584 * MIB)
   within('ringBytes', settings.ringBytes, 64 * 1024, 1024 * MIB)
-  within('threadsMax', settings.threadsMax, 1, 1024)
-  within('snapshotsMax', settings.snapshotsMax, 1, 65_536)
+  if (!Number.isInteger(Math.log2(settings.ringBytes))) {
+    throw new RangeError(`ringBytes must be a power of two, not ${settings.ringBytes}`)
+  }
+  wholeWithin('threadsMax', settings.threadsMax, 1, 1024)
+  wholeWithin('snapshotsMax', settings.snapshotsMax, 1, 65_536)
+  wholeWithin('segmentBytes', settings.segmentBytes, SEGMENT_BYTES_MIN, 1024 * MIB)
+  if (settings.segmentBytes % SEGMENT_BLOCK_BYTES !== 0) {
+    throw new RangeError(
+      `segmentBytes must be a multiple of ${SEGMENT_BLOCK_BYTES}, not ${settings.segmentBytes}`,
+    )
+  }
+  within('maxWaitMs', settings.maxWaitMs, 0, DURATION_MAX_MS)
+  within('syncDelayMs', settings.syncDelayMs, 0, DURATION_MAX_MS)
   within('snapshotAgeMaxMs', settings.snapshotAgeMaxMs, 1, Number.MAX_SAFE_INTEGER)
   within('checkpointLogBytes', settings.checkpointLogBytes, 1, Number.MAX_SAFE_INTEGER)
   within('checkpointIntervalMs', settings.checkpointIntervalMs, 1, Number.MAX_SAFE_INTEGER)
@@ -95,4 +111,9 @@ export function settingsOf(options: OpenOptions): StoreSettings {
 function within(name: string, value: number, min: number, max: number): void {
   if (typeof value === 'number' && value >= min && value <= max) return
   throw new RangeError(`${name} must be from ${min} to ${max}, not ${value}`)
+}
+
+function wholeWithin(name: string, value: number, min: number, max: number): void {
+  within(name, value, min, max)
+  if (!Number.isInteger(value)) throw new RangeError(`${name} must be whole, not ${value}`)
 }

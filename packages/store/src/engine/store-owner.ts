@@ -58,6 +58,8 @@ export class StoreOwner {
     const worker = new Worker(new URL('./sequencer-thread.js', import.meta.url), {
       workerData: work,
       name: 'ringbolt-sequencer',
+      // Flags of the program's own, as `--input-type`, are not for a file of ours.
+      execArgv: [],
     })
     // Listened for from the start: when this thread was busy, `message` and `exit` come in one go.
     const exited = new Promise((resolve) => worker.once('exit', resolve))
