@@ -49,6 +49,8 @@ export interface StoreMemory {
 const BYTES_PER_PAGE = 4096
 /** Pages that an operation makes as a rule: a leaf, and a sibling now and then. */
 const PAGES_RECKONED = 2
+/** In memory: what puts leave free, so that there is always room to delete something. */
+const PAGES_TO_DELETE = 16
 const IDLE_MS_MAX = 1000
 const DROP_PAGES_PER_STEP = 64
 const REVOKE_INTERVAL_MS = 100
@@ -174,7 +176,7 @@ export class StoreCore {
       space,
       refusals: new RefusalWriter(new AtomicsMemory(this.memory.refusals)),
       makeRoom: () => space.makeRoom(PAGES_PER_OPERATION),
-      admit: (operations, bytes) => this.#admit(operations, bytes),
+      admit: (operations, bytes, hasPut) => this.#admit(operations, bytes, hasPut),
       sequence,
       address: 0,
       acknowledgedBy: this.#settings.sync === 'full' ? 'sync' : 'write',
@@ -197,12 +199,13 @@ export class StoreCore {
   }
 
   /** Before a command is applied: half of the cache is what one command may fill at once. */
-  #admit(operations: number, bytes: number): void {
+  #admit(operations: number, bytes: number, hasPut: boolean): void {
     const { space, main } = this.#state
     const pages =
       PAGES_PER_OPERATION + operations * PAGES_RECKONED + Math.ceil(bytes / BYTES_PER_PAGE)
     const frames = this.#settings.cacheBytes / PAGE_BYTES
-    space.makeRoom(main === undefined ? pages : Math.min(pages, Math.floor(frames / 2)))
+    if (main !== undefined) space.makeRoom(Math.min(pages, Math.floor(frames / 2)))
+    else space.makeRoom(hasPut ? pages + PAGES_TO_DELETE : pages)
   }
 
   #upkeep(worked: boolean): boolean {

@@ -200,6 +200,8 @@ export class CommandReader {
   fault: string | undefined
   /** Ordinal of the current operation; -1 before the first. */
   ordinal = -1
+  /** Whether any operation so far is a put. */
+  hasPut = false
   code: number = Code.check
   expect: number = Expect.any
   tree = 0
@@ -222,6 +224,7 @@ export class CommandReader {
     this.#end = end
     this.#at = start + COMMAND_HEADER_BYTES
     this.ordinal = -1
+    this.hasPut = false
     this.fault = undefined
     // What an earlier command said must not be taken for this one's.
     this.slot = NO_SLOT
@@ -262,6 +265,7 @@ export class CommandReader {
     }
     if (this.expect > Expect.sequence) return this.#refuse(`expectation ${this.expect}`)
     if (this.tree >= TREES_MAX) return this.#refuse(`tree ${this.tree} of ${TREES_MAX}`)
+    if (this.code === Code.put) this.hasPut = true
     const isRange = this.code === Code.checkRange
     const isNumber = this.code >= Code.checkDefinition
     if (this.expect !== Expect.any && (isRange || isNumber)) {

@@ -59,7 +59,7 @@ export interface StoreSinkParts {
   /** Makes room for one operation; throws StoreFullError. */
   readonly makeRoom: () => void
   /** Makes room for a whole command of so many operations and bytes, or throws StoreFullError. */
-  readonly admit: (operations: number, bytes: number) => void
+  readonly admit: (operations: number, bytes: number, hasPut: boolean) => void
   /** Of the state that is published when it begins. */
   readonly sequence: number
   /** Where the ring stands. */
@@ -263,7 +263,9 @@ export class StoreSink implements GroupSink {
     if (reader.snapshotSequence > this.#sequence) return MALFORMED
     try {
       const refusal = validate(reader, this.#parts.trees, this.#makeRoom)
-      if (refusal === undefined) this.#parts.admit(reader.operationCount, commandBytes)
+      if (refusal === undefined) {
+        this.#parts.admit(reader.operationCount, commandBytes, reader.hasPut)
+      }
       return refusal
     } catch (error) {
       if (!(error instanceof StoreFullError)) throw error
