@@ -12,7 +12,16 @@ interface Source {
   readonly lines: readonly string[]
 }
 
-const folders = ['packages/ring', 'packages/wal', 'packages/locks', 'workers', 'stress', 'bench']
+const folders = [
+  'packages/ring',
+  'packages/wal',
+  'packages/locks',
+  'packages/store',
+  'workers',
+  'stress',
+  'bench',
+  'examples/service',
+]
 
 const sources: Source[] = folders
   .flatMap((folder) =>
@@ -64,6 +73,10 @@ const compositionRoots = [
   'packages/wal/src/shared-log.ts',
   'packages/wal/src/file-store.ts',
   'packages/locks/src/node-platform.ts',
+  'packages/store/src/engine/file-folders.ts',
+  'packages/store/src/engine/open.ts',
+  'packages/store/src/engine/sequencer-thread.ts',
+  'packages/store/src/engine/store-owner.ts',
 ]
 
 const bans: Ban[] = [
@@ -86,6 +99,13 @@ const bans: Ban[] = [
     instead: "go through the package's store; one module of a package touches files",
     pattern: /from 'node:fs(\/promises)?'/,
     among: library,
+    allowed: compositionRoots,
+  },
+  {
+    what: 'threads',
+    instead: 'the composition root starts them, and hands in what they say',
+    pattern: /from 'node:worker_threads'/,
+    among: library.filter(({ path }) => path.startsWith('packages/store/')),
     allowed: compositionRoots,
   },
   {
@@ -125,24 +145,39 @@ describe('tidy', () => {
     expect(offences(ban)).toEqual([])
   })
 
-  test('imports run downwards only: ring < wal, locks < workers < stress, bench', () => {
+  test('imports run downwards only: ring < wal, locks < store < workers < stress, bench, examples', () => {
+    const libraries = ['@ringbolt/ring', '@ringbolt/wal', '@ringbolt/locks', 'ringbolt']
     const below: Record<string, readonly string[]> = {
       'packages/ring': [],
       'packages/locks': [],
       'packages/wal': ['@ringbolt/ring'],
-      workers: ['@ringbolt/ring', '@ringbolt/wal'],
-      stress: ['@ringbolt/ring', '@ringbolt/wal', '@ringbolt/locks', '@ringbolt/workers'],
-      bench: ['@ringbolt/ring', '@ringbolt/wal', '@ringbolt/locks', '@ringbolt/workers'],
+      'packages/store': ['@ringbolt/ring', '@ringbolt/wal', '@ringbolt/locks'],
+      workers: libraries,
+      stress: [...libraries, '@ringbolt/workers'],
+      bench: [...libraries, '@ringbolt/workers'],
+      // What users do: nothing below the store.
+      'examples/service': ['ringbolt', '@ringbolt/workers'],
     }
     const wrong = sources.flatMap(({ path, lines }) => {
       const folder = Object.keys(below).find((name) => path.startsWith(`${name}/`)) ?? path
       return lines
         .filter((line) => !isComment(line))
-        .flatMap((line) => /from '(@ringbolt\/[a-z]+)/.exec(line)?.[1] ?? [])
+        .flatMap((line) => /from '(@ringbolt\/[a-z]+|ringbolt)\b/.exec(line)?.[1] ?? [])
         .filter((name) => !below[folder]?.includes(name))
         .map((name) => `${path} imports ${name}`)
     })
     expect(wrong).toEqual([])
+  })
+
+  test('in the store the engine is on top: nothing below it knows it', () => {
+    const store = 'packages/store/src/'
+    const upwards = library.filter(
+      ({ path, lines }) =>
+        path.startsWith(store) &&
+        !/^(engine|simulation)\/|^index\.ts$/.test(path.slice(store.length)) &&
+        lines.some((line) => /from '\.\.\/(\.\.\/)*engine\//.test(line)),
+    )
+    expect(upwards.map(({ path }) => path)).toEqual([])
   })
 
   test('no file has grown past 600 lines', () => {
