@@ -28,13 +28,9 @@ export class GuardedView implements ReadView {
     return this.#view.read(tree, key, read)
   }
 
-  *entries(tree: number, range: KeyRange): Generator<KeyedEntry, undefined, undefined> {
+  entries(tree: number, range: KeyRange): IterableIterator<KeyedEntry> {
     this.#assertOpen()
-    for (const entry of this.#view.entries(tree, range)) {
-      yield entry
-      this.#assertOpen()
-    }
-    return undefined
+    return new GuardedEntries(this.#view.entries(tree, range), this.#assertOpen)
   }
 
   count(tree: number): number {
@@ -45,5 +41,28 @@ export class GuardedView implements ReadView {
   definition(tree: number): number {
     this.#assertOpen()
     return this.#view.definition(tree)
+  }
+}
+
+class GuardedEntries implements IterableIterator<KeyedEntry> {
+  readonly #entries: IterableIterator<KeyedEntry>
+  readonly #assertOpen: () => void
+
+  constructor(entries: IterableIterator<KeyedEntry>, assertOpen: () => void) {
+    this.#entries = entries
+    this.#assertOpen = assertOpen
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<KeyedEntry> {
+    this.#assertOpen()
+    return this.#entries.next()
+  }
+
+  return(): IteratorResult<KeyedEntry> {
+    return this.#entries.return?.() ?? { done: true, value: undefined }
   }
 }

@@ -10,6 +10,7 @@
 import type { CommandBuilder } from '../sequencer/command.ts'
 import type { PageReader, Pin } from '../space/page-reader.ts'
 import type { DirectoryReferences } from '../tree/directory.ts'
+import { compareBytes } from '../tree/node.ts'
 import { TreeCursor } from '../tree/tree-cursor.ts'
 import { TreeReader } from '../tree/tree-reader.ts'
 import type { CommandClient } from './command-client.ts'
@@ -192,53 +193,133 @@ export class SharedEngine implements Engine {
   }
 
   /** An iteration sees one state, from its first step to its last. */
-  *#iterateNewest(tree: number, range: KeyRange): Generator<KeyedEntry, undefined, undefined> {
-    const pin = this.#reader.pin()
-    try {
-      yield* this.#iterate(pin, tree, range)
-    } finally {
-      this.#reader.unpin(pin)
+  #iterateNewest(tree: number, range: KeyRange): IterableIterator<KeyedEntry> {
+    let pin: Pin | undefined
+    const reader = this.#reader
+    const begin = (): Pin => {
+      pin = reader.pin()
+      return pin
     }
-    return undefined
+    return new EntryIterator(reader, tree, range, begin, () => {
+      if (pin !== undefined) reader.unpin(pin)
+    })
   }
 
-  *#iterate(
-    pin: Pin,
-    tree: number,
-    { from, to, reverse = false }: KeyRange,
-  ): Generator<KeyedEntry, undefined, undefined> {
-    const cursor = new TreeCursor(this.#reader, pin.directory, tree)
-    const bound = reverse ? from : to
-    let entry = this.#stepped(pin, cursor, bound, reverse, () =>
-      cursor.seek(reverse ? to : from, reverse),
+  #iterate(pin: Pin, tree: number, range: KeyRange): IterableIterator<KeyedEntry> {
+    return new EntryIterator(
+      this.#reader,
+      tree,
+      range,
+      () => pin,
+      () => undefined,
     )
-    const step = (): boolean => cursor.step(reverse)
-    while (entry !== undefined) {
-      yield entry
-      entry = this.#stepped(pin, cursor, bound, reverse, step)
-    }
-    return undefined
+  }
+}
+
+/** Entries read in one stay: few at first, since many iterations end early. */
+const BATCH_FIRST = 16
+const BATCH_MAX = 128
+/** Values in a batch: long ones come one by one. */
+const BATCH_BYTES_MAX = 64 * 1024
+
+/**
+ * Entries of a range, lazily, some at a time: entering and leaving, and everything that the walk keeps at hand,
+ * are paid once for each batch. What it yields are copies, so a batch may be yielded after the stay.
+ */
+class EntryIterator implements IterableIterator<KeyedEntry> {
+  readonly #reader: PageReader
+  readonly #tree: number
+  readonly #range: KeyRange
+  readonly #begin: () => Pin
+  readonly #end: () => void
+  #pin: Pin | undefined
+  #cursor: TreeCursor | undefined
+  #batch: KeyedEntry[] = []
+  #next = 0
+  #batchMax = BATCH_FIRST
+  #isOver = false
+
+  /**
+   * @param begin gives the state, at the first step
+   * @param end lets go of it, once, if it was begun
+   */
+  constructor(
+    reader: PageReader,
+    tree: number,
+    range: KeyRange,
+    begin: () => Pin,
+    end: () => void,
+  ) {
+    this.#reader = reader
+    this.#tree = tree
+    this.#range = range
+    this.#begin = begin
+    this.#end = end
   }
 
-  /** One move of the cursor and what it found, within one stay. */
-  #stepped(
-    pin: Pin,
-    cursor: TreeCursor,
-    bound: Uint8Array | undefined,
-    reverse: boolean,
-    move: () => boolean,
-  ): KeyedEntry | undefined {
-    this.#reader.enterPinned(pin)
-    try {
-      if (!move()) return undefined
-      const key = cursor.key()
-      if (bound !== undefined) {
-        const order = key.compare(bound)
-        if (reverse ? order < 0 : order >= 0) return undefined
-      }
-      return { key, sequence: cursor.sequence, value: cursor.value() }
-    } finally {
-      this.#reader.leave()
-    }
+  [Symbol.iterator](): this {
+    return this
   }
+
+  next(): IteratorResult<KeyedEntry, undefined> {
+    if (this.#next === this.#batch.length && !this.#isOver) this.#fill()
+    const value = this.#batch[this.#next]
+    if (value === undefined) return this.return()
+    this.#next++
+    return { done: false, value }
+  }
+
+  return(): IteratorResult<KeyedEntry, undefined> {
+    this.#isOver = true
+    this.#batch = []
+    this.#next = 0
+    if (this.#pin !== undefined) this.#end()
+    this.#pin = undefined
+    return { done: true, value: undefined }
+  }
+
+  #fill(): void {
+    const pin = (this.#pin ??= this.#begin())
+    this.#batch = []
+    this.#next = 0
+    try {
+      this.#reader.enterPinned(pin)
+      try {
+        this.#read(pin)
+      } finally {
+        this.#reader.leave()
+      }
+    } catch (error) {
+      this.return()
+      throw error
+    }
+    this.#batchMax = Math.min(2 * this.#batchMax, BATCH_MAX)
+  }
+
+  #read(pin: Pin): void {
+    const { from, to, reverse = false } = this.#range
+    const bound = reverse ? from : to
+    let cursor = this.#cursor
+    let isThere: boolean
+    if (cursor === undefined) {
+      cursor = new TreeCursor(this.#reader, pin.directory, this.#tree)
+      this.#cursor = cursor
+      isThere = cursor.seek(reverse ? to : from, reverse)
+    } else isThere = cursor.step(reverse)
+    let bytes = 0
+    while (isThere) {
+      const key = cursor.key()
+      if (bound !== undefined && isBeyond(key, bound, reverse)) break
+      this.#batch.push({ key, sequence: cursor.sequence, value: cursor.value() })
+      bytes += cursor.valueBytes
+      if (this.#batch.length >= this.#batchMax || bytes >= BATCH_BYTES_MAX) return
+      isThere = cursor.step(reverse)
+    }
+    this.#isOver = true
+  }
+}
+
+function isBeyond(key: Uint8Array, bound: Uint8Array, reverse: boolean): boolean {
+  const order = compareBytes(key, 0, key.length, bound, 0, bound.length)
+  return reverse ? order < 0 : order >= 0
 }

@@ -32,6 +32,9 @@ import { readOverflow } from './overflow.ts'
 
 type Bound = Uint8Array | undefined
 
+/** Entries of most indexes have no value. */
+const EMPTY: Buffer = Buffer.alloc(0)
+
 export class TreeCursor {
   /** Of the entry it stands on: commit sequence of the last change, and length of the value. */
   sequence = 0
@@ -112,6 +115,7 @@ export class TreeCursor {
   /** A copy of the value of the entry it stands on, overflow pages included. */
   value(): Buffer {
     const length = this.valueBytes
+    if (length === 0) return EMPTY
     if (!this.valueInline) {
       return readOverflow(
         this.#source,
