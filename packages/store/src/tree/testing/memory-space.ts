@@ -3,6 +3,7 @@
  * was made and retired. Frames are never used again, so that a page changed behind a version's back shows.
  */
 
+import { StoreCorruptError } from '../../errors.ts'
 import { PAGE_BYTES, PAGE_ID_WORD, PAGE_WORDS } from '../../page/page.ts'
 import type { PageSpace } from '../../page/page-space.ts'
 import { DirectoryReferences } from '../directory.ts'
@@ -37,9 +38,9 @@ export class MemorySpace implements PageSpace {
   }
 
   locate(pageId: number): number {
-    if (!(pageId >= 2 && pageId < this.#births.length))
-      throw new Error(`there is no page ${pageId}`)
-    return pageId
+    if (pageId >= 2 && pageId < this.#births.length) return pageId
+    const place = { file: ':memory:', offset: pageId * PAGE_BYTES }
+    throw new StoreCorruptError(place, 'page', `from 2 to ${this.#births.length - 1}`, pageId)
   }
 
   makeRoom(pages: number): void {
@@ -71,8 +72,18 @@ export class MemorySpace implements PageSpace {
   }
 
   retire(pageId: number): void {
-    if (this.retired.has(pageId)) throw new Error(`page ${pageId} is retired twice`)
+    if (this.retired.has(pageId)) {
+      const place = { file: ':memory:', offset: pageId * PAGE_BYTES }
+      throw new StoreCorruptError(place, 'page', 'retired once', pageId)
+    }
     this.retired.add(pageId)
+  }
+
+  /** Takes all pages of another one, as its own working version's. */
+  copyFrom(other: MemorySpace): void {
+    const count = other.#births.length
+    this.bytes.set(other.bytes.subarray(0, count * PAGE_BYTES))
+    for (let frame = this.#births.length; frame < count; frame++) this.#births.push(this.#working)
   }
 
   /** What is in the directory now stays as it is. */
