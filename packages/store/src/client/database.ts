@@ -28,6 +28,12 @@ export interface DatabaseParts {
   readonly environment: StoreEnvironment
   /** What closing means below; called once. */
   readonly close?: () => Promise<void>
+  /** Whether another thread, which opened the database, has closed it; asked before each operation. */
+  readonly isClosedElsewhere?: () => boolean
+}
+
+function never(): false {
+  return false
 }
 
 export class Database {
@@ -40,14 +46,16 @@ export class Database {
   readonly #snapshots = new Set<Snapshot>()
   #closing: Promise<void> | undefined
 
-  constructor({ engine, environment, close }: DatabaseParts) {
+  constructor({ engine, environment, close, isClosedElsewhere = never }: DatabaseParts) {
     this.#close = close
     this.#context = {
       engine,
       environment,
       blocking: false,
       assertOpen: () => {
-        if (this.#closing !== undefined) throw new StoreClosedError('the database')
+        if (this.#closing !== undefined || isClosedElsewhere()) {
+          throw new StoreClosedError('the database')
+        }
       },
     }
     this.#catalog = new Catalog(this.#context)

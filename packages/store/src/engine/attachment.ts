@@ -22,6 +22,7 @@ import { PageFile } from '../space/page-file.ts'
 import { PageReader, takeReaderSlot } from '../space/page-reader.ts'
 import { Control } from './control.ts'
 import { fileFolders } from './file-folders.ts'
+import { ReadOnlyEngine } from './read-only-engine.ts'
 import type { StoreMemory } from './store-core.ts'
 
 /** What another thread of the process needs to attach; survives `postMessage` and `workerData`. */
@@ -54,11 +55,13 @@ export class Attachment {
     const client = new CommandClient(log, refusals, slotIndex)
     const slot = takeReaderSlot(handle.region, currentThreadId)
     this.#reader = new PageReader(handle.region, slot, pageFileOf(handle.mainPath))
-    this.engine = new SharedEngine(this.#reader, client)
+    const engineOf = handle.readOnly ? ReadOnlyEngine : SharedEngine
+    this.engine = new engineOf(this.#reader, client)
   }
 
   /** Resolves once all that is acknowledged by now stands in the main file. */
   async checkpoint(): Promise<void> {
+    if (this.handle.readOnly) return
     const ticket = this.control.wantCheckpoint()
     this.ring.ringDoorbell()
     for (;;) {

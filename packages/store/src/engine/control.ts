@@ -57,3 +57,12 @@ export class Control {
     return this.#memory.load(WORD_CLOSE) !== 0
   }
 }
+
+/**
+ * For operations that cannot pay for an atomic load: whether a close is wanted. A plain load of a word that changes
+ * once; a thread may see it a moment late, as it may call a moment early.
+ */
+export function closeFlagOf(control: SharedArrayBuffer): () => boolean {
+  const words = new Int32Array(control)
+  return () => words[WORD_CLOSE] !== 0
+}

@@ -10,6 +10,7 @@ import { Database as Documents } from '../client/database.ts'
 import type { CollectionDefinition } from '../client/define-collection.ts'
 import type { StoreEnvironment } from '../client/environment.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
+import { closeFlagOf } from './control.ts'
 import type { OpenOptions } from './options.ts'
 import { StatsBoard, type StoreStats } from './stats.ts'
 import { openOwner } from './store-owner.ts'
@@ -34,7 +35,8 @@ export class Database extends Documents {
   readonly #stats: StatsBoard
 
   constructor(attachment: Attachment, close: () => Promise<void>) {
-    super({ engine: attachment.engine, environment, close })
+    const isClosedElsewhere = closeFlagOf(attachment.handle.control)
+    super({ engine: attachment.engine, environment, close, isClosedElsewhere })
     this.#attachment = attachment
     this.#stats = new StatsBoard(attachment.handle.stats)
   }

@@ -43,6 +43,7 @@ export interface StoreMemory {
   readonly control: SharedArrayBuffer
   readonly stats: SharedArrayBuffer
   readonly sync: StoreSettings['sync']
+  readonly readOnly: boolean
 }
 
 /** Bytes of a command for which a page is reckoned, beside those of its operations. */
@@ -309,7 +310,7 @@ export class StoreCore {
 }
 
 function shareMemory({ region }: RecoveredState, settings: StoreSettings): StoreMemory {
-  const { ringBytes, threadsMax, sync } = settings
+  const { ringBytes, threadsMax, sync, readOnly } = settings
   return {
     ring: createRing({ capacityBytes: ringBytes, slotCount: threadsMax }, 0),
     watermarks: new SharedArrayBuffer(WATERMARK_BYTES),
@@ -318,6 +319,7 @@ function shareMemory({ region }: RecoveredState, settings: StoreSettings): Store
     control: new SharedArrayBuffer(CONTROL_BYTES),
     stats: new SharedArrayBuffer(STATS_BYTES),
     sync,
+    readOnly,
   }
 }
 
