@@ -15,7 +15,7 @@ import {
   PAGE_WHAT_WORD,
 } from './layout.ts'
 
-export const DIRECTORY_PAGES_MAX = 8
+const DIRECTORY_PAGES_MAX = 8
 
 /** References to the directory's pages; 0 where there is none. */
 export class DirectoryReferences {

@@ -89,7 +89,7 @@ export function isInline(keyBytes: number, valueBytes: number): boolean {
 }
 
 /** How many bytes a sequence has above 32 bits. */
-export function bytesAbove(sequence: number): number {
+function bytesAbove(sequence: number): number {
   if (sequence < U32_RANGE) return 0
   const above = Math.floor(sequence / U32_RANGE)
   return above < 0x100 ? 1 : above < 0x1_0000 ? 2 : 3

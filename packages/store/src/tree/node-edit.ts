@@ -39,7 +39,7 @@ export function garbageBytes(words: Uint32Array, frame: number): number {
   return words[frame * PAGE_WORDS + NODE_GARBAGE_WORD]! & HALF
 }
 
-export function addGarbage(words: Uint32Array, frame: number, count: number): void {
+function addGarbage(words: Uint32Array, frame: number, count: number): void {
   words[frame * PAGE_WORDS + NODE_GARBAGE_WORD]! += count
 }
 

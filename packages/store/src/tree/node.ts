@@ -249,7 +249,7 @@ export function restStart(
 }
 
 /** @param at the cell's first byte, absolute */
-export function leafCellHeaderBytes(bytes: Uint8Array, at: number): number {
+function leafCellHeaderBytes(bytes: Uint8Array, at: number): number {
   return 6 + ((bytes[at + 1]! >>> 4) & 3)
 }
 

@@ -66,7 +66,7 @@ const MERGED_FREE_BYTES: number = PAGE_BYTES / 8
 const EMPTY = new Uint8Array(0)
 
 /** A chain of overflow pages that nothing refers to any more. `pageId` 0: none. */
-export class LooseChain {
+class LooseChain {
   pageId = NO_PAGE
   checksum = NOT_WRITTEN
   valueBytes = 0
