@@ -71,6 +71,13 @@ export class StoreClosedError extends RingboltError {
   }
 }
 
+/** A write to a database that was opened to be read only. `RINGBOLT_READ_ONLY` */
+export class StoreReadOnlyError extends RingboltError {
+  constructor() {
+    super('RINGBOLT_READ_ONLY', 'the database was opened read-only: it takes no writes')
+  }
+}
+
 /** The snapshot is older than the bound on its age. `RINGBOLT_SNAPSHOT_EXPIRED` */
 export class SnapshotExpiredError extends RingboltError {
   constructor(ageMaxMs: number) {
