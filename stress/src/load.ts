@@ -10,7 +10,7 @@ import type { Worker } from 'node:worker_threads'
 import type { Random } from '@ringbolt/wal/simulation'
 import type { createPool, PoolOptions } from '@ringbolt/workers'
 import { ControlRegion } from './control-region.ts'
-import { WorkerFailedError } from './errors.ts'
+import { SilenceError, WorkerFailedError } from './errors.ts'
 
 export const KILL_KINDS = ['terminate', 'abort', 'memory'] as const
 /** `terminate()` of the thread, an AbortSignal of the pool's task, or running out of memory. */
@@ -62,6 +62,8 @@ interface Lane {
 const HEAP_MAX_MB = 32
 const YOUNG_MAX_MB = 8
 const POLL_MS = 1
+/** What threads may take to load their modules on a busy machine. */
+const START_MAX_MS = 60_000
 
 export class Load {
   readonly control: ControlRegion
@@ -111,19 +113,27 @@ export class Load {
     return merged
   }
 
-  /** The worker to which nothing has been acknowledged for the longest time, those being killed left out. */
+  /** The worker to which nothing has been acknowledged for the longest time, but those that begin or are being killed. */
   mostSilent(): { readonly incarnation: number; readonly silentMs: number } {
     let most = { incarnation: 0, silentMs: 0 }
-    for (const { incarnation, dying, silence } of this.#lanes) {
+    for (const { incarnation, silence } of this.#running()) {
       const silentMs = silence.look()
-      if (!dying && silentMs > most.silentMs) most = { incarnation, silentMs }
+      if (silentMs > most.silentMs) most = { incarnation, silentMs }
     }
     return most
   }
 
-  /** Resolves once every worker has had something acknowledged, or the load has ended before that. */
+  /**
+   * Resolves once every worker has had something acknowledged, or the load has ended before that.
+   * @throws SilenceError when that takes far too long
+   */
   async started(): Promise<void> {
-    while (!this.#ended && this.#running().length < this.#lanes.length) await tick()
+    while (!this.#ended && this.#running().length < this.#lanes.length) {
+      const startingMs = performance.now() - this.#startedMs
+      if (startingMs > START_MAX_MS)
+        throw new SilenceError(startingMs, START_MAX_MS, 'a new worker')
+      await tick()
+    }
   }
 
   /**

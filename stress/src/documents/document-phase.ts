@@ -120,6 +120,8 @@ class DocumentWatch {
   #look(): void {
     const [failure] = this.#load.failures
     if (failure !== undefined) this.#fail(failure)
+    // Until then it is the start that is watched, with its own bound.
+    if (this.#load.acknowledged === 0) return
     const silentMs = this.#silence.look()
     const { silenceMaxMs } = this.#options.settings
     if (silentMs > silenceMaxMs) this.#fail(new SilenceError(silentMs, silenceMaxMs))

@@ -33,6 +33,7 @@ export default async function runDocumentTask(task: DocumentTask): Promise<void>
   const region = new LaneRegion(task.laneRegion, task.lanes)
   const sideFile = task.sideFilePath === undefined ? undefined : new SideFile(task.sideFilePath)
   const collection = itemsOf(attached())
+  const contents = new Contents(seed)
   control.setThread(incarnation, threadId)
   let acknowledged = 0
   const runners = Array.from({ length: task.lanes }, (_, lane) => {
@@ -43,7 +44,7 @@ export default async function runDocumentTask(task: DocumentTask): Promise<void>
     }
     return new LaneRunner(new Lane({ seed, incarnation, lane }), {
       collection,
-      contents: new Contents(seed),
+      contents,
       onAcknowledged,
     })
   })
