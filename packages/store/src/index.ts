@@ -1,7 +1,13 @@
 /** An embedded, ACID document store: see the README. */
 
 export { BusyError } from '@ringbolt/locks'
-export { isRingboltError, RingboltError } from '@ringbolt/ring'
+export {
+  errorFromPlain,
+  errorToPlain,
+  isRingboltError,
+  type PlainError,
+  RingboltError,
+} from '@ringbolt/ring'
 export { Collection } from './client/collection.ts'
 export {
   type CollectionDefinition,
