@@ -1,82 +1,43 @@
 /** Ringbolt itself, through what it exports. */
 import { join } from 'node:path'
+import {
+  attach,
+  type Collection,
+  type Database,
+  type DocOf,
+  defineCollection,
+  type InsertTypeOf,
+  open,
+  type StoreHandle,
+} from 'ringbolt'
 import type { Fields, StoredDocument } from './document.ts'
 import type { Candidate, Snapshot, Store, StoreClient } from './store.ts'
 
 export interface RingboltTarget {
   readonly kind: 'ringbolt'
   /** From `share()`. */
-  readonly handle: unknown
+  readonly handle: StoreHandle
   readonly indexed: boolean
 }
 
-interface Writes<Result> {
-  insert(fields: Fields): Result
-}
+const plain = defineCollection<Fields>()({ name: 'documents' })
+const byAge = defineCollection<Fields>()({ name: 'documents', indexes: { age: { on: 'age' } } })
 
-interface Collection extends Writes<Promise<number>> {
-  update(id: number, change: (document: StoredDocument) => void): Promise<unknown>
-  delete(id: number): Promise<boolean>
-  readonly sync: Writes<number> & {
-    update(id: number, change: (document: StoredDocument) => void): unknown
-    delete(id: number): boolean
-  }
-  get(id: number): StoredDocument | undefined
-  range(index: 'age', bounds: { gte: number; lt: number }): Iterable<StoredDocument>
-  count(): number
-}
-
-interface Transaction {
-  collection(definition: unknown): { insert(fields: Fields): number | Promise<number> }
-}
-
-interface SnapshotOfAll {
-  collection(definition: unknown): { get(id: number): StoredDocument | undefined }
-  close(): void
-}
-
-interface Database {
-  collection(definition: unknown): Collection
-  transaction<T>(action: (transaction: Transaction) => Promise<T>): Promise<T>
-  snapshot(): SnapshotOfAll
-  share(): unknown
-  close(): Promise<void>
-}
-
-interface Module {
-  readonly defineCollection: () => (definition: object) => unknown
-  open(path: string, options: object): Promise<Database>
-  attach(handle: unknown, options: object): Database | Promise<Database>
-}
-
-/** Not resolved by the compiler: the package is being made. */
-const MODULE: string = 'ringbolt'
-
-async function importRingbolt(): Promise<Module> {
-  const module: Module = await import(MODULE)
-  return module
-}
-
-function definitionOf({ defineCollection }: Module, indexed: boolean): unknown {
-  return defineCollection()({
-    name: 'documents',
-    ...(indexed ? { indexes: { age: { on: 'age' } } } : {}),
-  })
-}
+type Documents = Collection<DocOf<typeof plain>, InsertTypeOf<typeof plain>, {}>
 
 class RingboltClient implements StoreClient {
   readonly #database: Database
-  readonly #definition: unknown
-  readonly #collection: Collection
+  readonly #definition: typeof plain | typeof byAge
+  readonly #collection: Documents
   readonly #closes: boolean
   readonly awaited
   readonly blocking
 
-  constructor(database: Database, definition: unknown, closes: boolean) {
+  constructor(database: Database, indexed: boolean, closes: boolean) {
     this.#database = database
-    this.#definition = definition
+    this.#definition = indexed ? byAge : plain
     this.#closes = closes
-    const collection = database.collection(definition)
+    const collection: Documents = indexed ? database.collection(byAge) : database.collection(plain)
     this.#collection = collection
     this.awaited = {
       insert: (fields: Fields) => collection.insert(fields),
@@ -105,18 +66,12 @@ class RingboltClient implements StoreClient {
   }
 
   range(gte: number, lt: number): readonly StoredDocument[] {
-    return [...this.#collection.range('age', { gte, lt })]
+    return [...this.#database.collection(byAge).range('age', { gte, lt })]
   }
 
   async insertAll(batch: readonly Fields[]): Promise<readonly number[]> {
     return await this.#database.transaction(async (transaction) => {
-      const documents = transaction.collection(this.#definition)
-      const ids: number[] = []
-      for (const fields of batch) {
-        const id = documents.insert(fields)
-        ids.push(typeof id === 'number' ? id : await id)
-      }
-      return ids
+      return await transaction.collection(this.#definition).insertMany(batch)
     })
   }
 
@@ -140,35 +95,21 @@ export const ringbolt: Candidate = {
   settings: "sync: 'full', cacheBytes as configured",
   acknowledged: 'synced',
   oneThreadOnly: undefined,
-  async load() {
-    try {
-      return (await importRingbolt()).open !== undefined
-    } catch (error) {
-      const isMissing =
-        error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
-      if (isMissing) return false
-      throw error
-    }
-  },
+  load: async () => await Promise.resolve(true),
   async open(folder, { indexed, cacheBytes }): Promise<Store> {
-    const module = await importRingbolt()
-    const definition = definitionOf(module, indexed)
-    const database = await module.open(join(folder, 'ringbolt.db'), {
-      collections: [definition],
+    const database = await open(join(folder, 'ringbolt.db'), {
+      collections: [indexed ? byAge : plain],
       cacheBytes,
       sync: 'full',
     })
     return {
       target: { kind: 'ringbolt', handle: database.share(), indexed },
-      client: async () => await Promise.resolve(new RingboltClient(database, definition, false)),
+      client: async () => await Promise.resolve(new RingboltClient(database, indexed, false)),
       close: async () => await database.close(),
     }
   },
 }
 
-export async function ringboltClient(target: RingboltTarget): Promise<StoreClient> {
-  const module = await importRingbolt()
-  const definition = definitionOf(module, target.indexed)
-  const database = await module.attach(target.handle, { collections: [definition] })
-  return new RingboltClient(database, definition, true)
+export async function ringboltClient({ handle, indexed }: RingboltTarget): Promise<StoreClient> {
+  return await Promise.resolve(new RingboltClient(attach(handle), indexed, true))
 }

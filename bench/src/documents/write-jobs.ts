@@ -6,14 +6,23 @@ import type { AwaitedWrites, BlockingWrites, StoreClient } from './store.ts'
 
 const SAMPLE = 250
 
+/** Where transactions are awaited, so many are under way at once. */
+const LOADS_AT_ONCE = 4
+
 export async function load(client: StoreClient, job: LoadJob): Promise<JobResult> {
   const { documents, perTransaction, ids } = job
-  for (let first = 0; first < documents; first += perTransaction) {
-    const length = Math.min(perTransaction, documents - first)
-    const batch = Array.from({ length }, (_, index) => fieldsOf(first + index, documents))
-    const inserted = client.insertAll(batch)
-    ids.set(inserted instanceof Promise ? await inserted : inserted, first)
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < documents) {
+      const first = next
+      const length = Math.min(perTransaction, documents - first)
+      next += length
+      const batch = Array.from({ length }, (_, index) => fieldsOf(first + index, documents))
+      const inserted = client.insertAll(batch)
+      ids.set(inserted instanceof Promise ? await inserted : inserted, first)
+    }
   }
+  await Promise.all(Array.from({ length: LOADS_AT_ONCE }, lane))
   const present = Array.from({ length: Math.min(SAMPLE, documents) }, (_, index) => {
     const ordinal = Math.floor((index * documents) / SAMPLE) % documents
     return storedDocument(ids[ordinal]!, fieldsOf(ordinal, documents))
