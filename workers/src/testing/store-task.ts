@@ -48,7 +48,7 @@ export async function count({ id, times }: { id: number; times: number }): Promi
       const note = collection.get(id)
       if (note === undefined) throw new Error(`note ${id} is gone`)
       await Promise.resolve()
-      collection.update(id, (found) => ({ ...found, ordinal: note.ordinal + 1 }))
+      await collection.update(id, (found) => ({ ...found, ordinal: note.ordinal + 1 }))
     })
   }
 }
