@@ -156,8 +156,9 @@ export class StoreCore {
     try {
       if (!this.#settings.readOnly) this.#ring.close()
       if (this.#failure !== undefined) throw this.#failure
+      // Whoever waits for a commit hears of it, in memory too.
+      if (!this.#settings.readOnly) this.#drain()
       if (main !== undefined && segments !== undefined) {
-        this.#drain()
         this.#checkpointer?.finishClean()
         this.#log.close()
         if (this.#folders !== undefined) removeStoreLog(this.#folders, segments.logId)

@@ -6,7 +6,7 @@ import type { PageUses } from '../space/page-uses.ts'
 import type { StoreCoverage } from './coverage.ts'
 import { MAIN_NAME } from './simulated-folders.ts'
 
-const CACHE_BYTES = 1024 * 1024
+const CACHE_BYTES = 256 * 1024
 const TOLD_MAX = 10
 
 /** How each page is used, and what is wrong. */

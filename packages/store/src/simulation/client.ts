@@ -56,7 +56,7 @@ export class SimulatedClient {
   /** A read that has begun and goes on while the engine works: what it must find when it comes to look. */
   #slowRead: (() => string | undefined) | undefined
 
-  constructor(memory: StoreMemory, file: PageFile, threadId: number) {
+  constructor(memory: StoreMemory, file: PageFile | undefined, threadId: number) {
     this.threadId = threadId
     this.#memory = memory
     this.#ring = openRing(memory.ring)

@@ -35,9 +35,15 @@ class Bench implements SessionHost {
   readonly lines = undefined
   nowMs = 0
 
+  inMemory = false
+
+  get storeFolders(): SimulatedFolders | undefined {
+    return this.inMemory ? undefined : this.folders
+  }
+
   open(settings: Partial<StoreSettings> = {}): Session {
     const whole = { ...SETTINGS, ...settings }
-    const core = StoreCore.open(this.folders, whole, {
+    const core = StoreCore.open(this.storeFolders, whole, {
       nowMs: () => this.nowMs,
       sleep: (durationMs) => {
         this.nowMs += durationMs
@@ -51,6 +57,11 @@ class Bench implements SessionHost {
 
   /** Appends one command and waits for what becomes of it. */
   commit(session: Session, operations: readonly ModelOperation[]): void {
+    this.append(session, operations)
+    session.settle()
+  }
+
+  append(session: Session, operations: readonly ModelOperation[]): void {
     const [client] = session.clients
     if (client === undefined) throw new Error('no client')
     const command = { operations, snapshotSequence: this.model.state.sequence, garbage: false }
@@ -59,7 +70,6 @@ class Bench implements SessionHost {
       session.stepUntil('room', () => client.append(appending))
     }
     this.model.announce({ command, ...appending.frame, threadId: client.threadId })
-    session.settle()
   }
 
   /** The process is killed; what it has written is still there. */
@@ -89,4 +99,19 @@ test('S8: an opening for reading only writes nothing, however small its cache is
   const { observer } = bench.open({ ...small, cacheBytes: 512 * PAGE_BYTES })
   expect(observer.newestSequence()).toBe(20)
   expect(bench.disk.calls.get('write')).toBe(writesBefore)
+})
+
+/**
+ * A database in memory was closed while commits were on their way: nobody drained the ring, the mark never
+ * moved, and whoever waited for them waited for ever.
+ */
+test('S8: closing a database in memory settles what is on its way', () => {
+  const bench = new Bench()
+  bench.inMemory = true
+  const session = bench.open()
+  bench.append(session, [{ kind: 'put', tree: 0, key: keyOfText('a'), value: new Uint8Array(3) }])
+  session.core.close()
+  session.observe()
+  expect(bench.model.pendingCount).toBe(0)
+  expect(session.observer.newestSequence()).toBe(1)
 })

@@ -19,7 +19,8 @@ import type { Announced, StoreModel } from './store-model.ts'
 /** What outlives a session: the simulation is it. */
 export interface SessionHost {
   readonly disk: SimulatedDisk
-  readonly folders: SimulatedFolders
+  /** Undefined: the database is in memory. */
+  readonly storeFolders: SimulatedFolders | undefined
   readonly model: StoreModel
   readonly coverage: StoreCoverage
   readonly lines: string[] | undefined
@@ -41,7 +42,7 @@ export class Session {
   readonly #host: SessionHost
   readonly #watermarks: Watermarks
   /** Opened once, so that no plan hits it: all clients are in this thread. */
-  readonly #file: PageFile
+  readonly #file: PageFile | undefined
   #nextThreadId = FIRST_THREAD_ID
   readonly #unreported: SimulatedClient[] = []
   /** Checkpoints asked for, and what was acknowledged by then. */
@@ -55,8 +56,8 @@ export class Session {
     this.#host = host
     this.core = core
     this.settings = settings
-    const { main, mainName } = host.folders
-    this.#file = new PageFile(main.open(mainName))
+    const { storeFolders } = host
+    this.#file = storeFolders && new PageFile(storeFolders.main.open(storeFolders.mainName))
     this.ring = openRing(core.memory.ring)
     this.control = new Control(new AtomicsMemory(core.memory.control))
     this.#watermarks = new Watermarks(new AtomicsMemory(core.memory.watermarks))

@@ -240,6 +240,8 @@ export class StoreModel {
   #announced: Announced[] = []
   /** Commit sequence up to which nothing may be lost by whatever happens. */
   durableSequence = 0
+  /** Commands may be refused for want of room. */
+  mayBeFull = false
   /** Nothing has happened since opening that may lose what was acknowledged and not synced. */
   writesCertain = true
 
@@ -247,8 +249,9 @@ export class StoreModel {
     return this.#announced.length
   }
 
-  /** Those among the pending whose outcome may depend on how keys are spread over pages. */
+  /** Those among the pending whose outcome may depend on how keys are spread over pages, or on room. */
   get uncertainCount(): number {
+    if (this.mayBeFull) return this.#announced.length
     return this.#announced.filter(({ command }) =>
       command.operations.some(({ kind }) => kind === 'checkRange'),
     ).length
@@ -278,7 +281,8 @@ export class StoreModel {
       this.#announced.shift()
       const verdict = this.state.judge(next.command)
       const outcome = outcomeOf(next) ?? verdict[0] ?? ACCEPTED
-      if (!verdict.includes(outcome)) {
+      const isFull = this.mayBeFull && verdict.includes(ACCEPTED) && outcome.startsWith('full ')
+      if (!verdict.includes(outcome) && !isFull) {
         const expected = verdict.join(' or ')
         return `the command at LSN ${next.lsn}: ${outcome}, expected ${expected}`
       }
@@ -328,6 +332,11 @@ export class StoreModel {
       states = next
     }
     return found
+  }
+
+  /** There is nothing, as when it was made. */
+  reset(): void {
+    this.adopt(emptyDatabase())
   }
 
   /** The database was opened and is in this state: that is all there is now. */

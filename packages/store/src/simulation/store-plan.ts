@@ -17,9 +17,12 @@ export type OperationKind =
   | 'die'
   | 'pass time'
 
-export type KeyStyle = 'short' | 'long' | 'prefixed' | 'mixed'
+/** `wide`: long ones with nothing in common, so that branches hold few of them. */
+export type KeyStyle = 'short' | 'long' | 'wide' | 'prefixed' | 'mixed'
 
 export interface Geometry {
+  /** No files: nothing outlives a session, and what does not fit is refused. */
+  readonly inMemory: boolean
   readonly sectorBytes: number
   readonly segmentBytes: number
   readonly ringBytes: number
@@ -29,6 +32,8 @@ export interface Geometry {
   readonly checkpointIntervalMs: number
   readonly snapshotAgeMaxMs: number
   readonly maxWaitMs: number
+  /** How much passes between two operations, at the most. */
+  readonly pauseMsMax: number
   readonly sync: 'full' | 'normal' | 'off'
   readonly clients: number
   /** How many different keys there are in a tree. */
@@ -96,9 +101,11 @@ const FAULT_CALLS: readonly (readonly [DiskCall, number])[] = [
 
 export function drawGeometry(random: Random): Geometry {
   // Enough data that pages are evicted and read again.
-  const large = random.chance(0.12)
-  const keyStyle = random.pick(['short', 'short', 'long', 'prefixed', 'mixed'] as const)
+  const large = random.chance(0.15)
+  const inMemory = random.chance(0.04)
+  const keyStyle = random.pick(['short', 'short', 'long', 'wide', 'prefixed', 'mixed'] as const)
   return {
+    inMemory,
     sectorBytes: random.pick([512, 4 * KIB]),
     segmentBytes: random.pick([8, 16, 32, 64]) * KIB,
     ringBytes: random.pick([4, 8, 16, 64]) * KIB,
@@ -107,6 +114,7 @@ export function drawGeometry(random: Random): Geometry {
     checkpointIntervalMs: random.pick([10, 1_000, 1_000_000]),
     snapshotAgeMaxMs: random.pick([50, 1_000_000]),
     maxWaitMs: random.pick([0, 0, 5]),
+    pauseMsMax: random.pick([0, 3, 60]),
     sync: random.pick(['full', 'full', 'full', 'normal', 'off'] as const),
     clients: random.between(1, 4),
     keySpace: random.pick([4, 20, 60, 200]),
@@ -133,22 +141,26 @@ function drawTrees(random: Random): number[] {
 export function drawRound(random: Random, geometry: Geometry, round: number): RoundPlan {
   const crashAt = drawStage(random, round)
   const faultsAt = drawStage(random, round)
+  const { inMemory } = geometry
   return {
     operations: random.pick([2, 6, 12, 25]),
     weights: drawWeights(random),
-    crash: random.chance(0.75) ? drawCrash(random, crashAt) : undefined,
+    crash: !inMemory && random.chance(0.75) ? drawCrash(random, crashAt) : undefined,
     crashAt,
-    faults: random.chance(0.25) ? drawFaults(random) : [],
+    faults: !inMemory && random.chance(0.25) ? drawFaults(random) : [],
     faultsAt,
     freeBytes: random.chance(0.08) ? random.below(200 * KIB) : undefined,
-    ending: random.pick(['power', 'power', 'kill', 'kill', 'close', 'close'] as const),
+    ending: inMemory
+      ? 'close'
+      : random.pick(['power', 'power', 'kill', 'kill', 'close', 'close'] as const),
     endingPoisoned: random.pick(['power', 'kill', 'kill', 'close'] as const),
     looksFirst:
+      !inMemory &&
       crashAt !== 'opening' &&
       faultsAt !== 'opening' &&
       geometry.evictChance === 0 &&
       random.chance(0.2),
-    opensTwice: random.chance(0.12),
+    opensTwice: !inMemory && random.chance(0.12),
     changed: round > 0 && random.chance(0.25) ? drawChange(random) : {},
   }
 }

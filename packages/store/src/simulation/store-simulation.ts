@@ -39,7 +39,7 @@ export interface StoreSeedOptions extends RunOptions {
   readonly wrapFolder?: (context: StoreSimulationContext) => WrapFolder
 }
 
-const THREADS_MAX = 10
+const THREADS_MAX = 7
 const SNAPSHOTS_MAX = 24
 const LOG_ID_BYTES = 16
 
@@ -76,6 +76,12 @@ export class StoreSimulation implements SessionHost {
     const { sectorBytes, evictChance } = this.geometry
     this.disk = new SimulatedDisk({ random: this.random.fork('disk'), sectorBytes, evictChance })
     this.folders = this.#foldersOn(this.disk)
+    this.model.mayBeFull = this.geometry.inMemory
+    if (this.geometry.inMemory) this.coverage.add('in memory')
+  }
+
+  get storeFolders(): SimulatedFolders | undefined {
+    return this.geometry.inMemory ? undefined : this.folders
   }
 
   #foldersOn(disk: SimulatedDisk): SimulatedFolders {
@@ -142,7 +148,9 @@ export class StoreSimulation implements SessionHost {
       if (number >= (this.#options.operationsMax ?? Number.POSITIVE_INFINITY)) break
       this.operations++
       if (this.#options.skip?.has(number) === true) continue
-      operations.perform(plan.weights, random.fork(index))
+      const drawn = random.fork(index)
+      this.nowMs += drawn.fork('pause').between(0, this.geometry.pauseMsMax)
+      operations.perform(plan.weights, drawn)
       if (session.isOver) break
     }
     if (session.poisoned !== undefined && this.disk.crashed === undefined) {
@@ -174,7 +182,7 @@ export class StoreSimulation implements SessionHost {
     const settings = this.#settings(false)
     let core: StoreCore
     try {
-      core = StoreCore.open(this.folders, settings, this.#environment())
+      core = StoreCore.open(this.storeFolders, settings, this.#environment())
     } catch (error) {
       this.lines?.push(`open: ${errorToPlain(error).message}`)
       if (disk.crashed !== undefined) {
@@ -188,7 +196,8 @@ export class StoreSimulation implements SessionHost {
     // Checking must not be hit by what was planned for opening.
     disk.planCrash(undefined)
     disk.planFaults([])
-    this.#exists = true
+    this.#exists = !this.geometry.inMemory
+    if (this.geometry.inMemory) this.model.reset()
     const session = new Session(this, core, settings)
     this.#session = session
     this.model.adopt(this.#verify(session))
@@ -246,12 +255,17 @@ export class StoreSimulation implements SessionHost {
   }
 
   closeSession(session: Session): void {
-    if (!this.closeWithoutAudit(session)) return
+    if (!this.closeWithoutAudit(session) || this.geometry.inMemory) return
     const { disk, folders, coverage } = this
     disk.planCrash(undefined)
     disk.planFaults([])
     this.fail(differ('files after a clean close', MAIN_NAME, disk.list().join()))
-    this.fail(auditMainFile(folders.main, coverage))
+    if (this.#auditsNow()) this.fail(auditMainFile(folders.main, coverage))
+  }
+
+  /** Looking through the whole file takes about as long as a round. */
+  #auditsNow(): boolean {
+    return this.random.fork('audits').fork(this.coverage.get('restarts')).chance(0.3)
   }
 
   /** @returns whether it was closed cleanly; not after a failure, or when one hit it */
@@ -286,8 +300,7 @@ export class StoreSimulation implements SessionHost {
     this.folders = this.#foldersOn(this.disk)
     const power = disk.crashed?.kind === 'power'
     this.lines?.push(power ? `power back: ${JSON.stringify(odds)}` : 'restart')
-    const audits = this.random.fork('audits').fork(this.coverage.get('restarts')).chance(0.3)
-    if (!audits || !this.#exists || this.geometry.evictChance > 0) return
+    if (!this.#exists || this.geometry.evictChance > 0 || !this.#auditsNow()) return
     this.fail(auditMainFile(this.folders.main, this.coverage))
   }
 
@@ -305,7 +318,7 @@ export class StoreSimulation implements SessionHost {
     if (random.chance(0.5)) this.#look()
     const again = this.openSurely()
     this.closeSession(again)
-    if (random.chance(0.25)) checkDamage(this, random.fork('damage'))
+    if (!this.geometry.inMemory && random.chance(0.25)) checkDamage(this, random.fork('damage'))
   }
 
   openSurely(): Session {

@@ -1,12 +1,7 @@
 /** Keys, values and commands of a workload: drawn from chance and from what the model says is there. */
 import { Random } from '@ringbolt/wal/simulation'
 import { type Expectation, KEY_BYTES_MAX } from '../sequencer/command.ts'
-import {
-  keyOfText,
-  type ModelCommand,
-  type ModelOperation,
-  type ModelState,
-} from './store-model.ts'
+import type { ModelCommand, ModelOperation, ModelState } from './store-model.ts'
 import type { Geometry, KeyStyle } from './store-plan.ts'
 
 /** Values are cut out of one block of chance bytes: drawing each byte anew would take most of the time. */
@@ -44,9 +39,11 @@ export class Workload {
   /** @param state what the client believes is there */
   drawCommand(random: Random, state: ModelState): ModelCommand {
     if (random.chance(0.02)) return garbage()
-    const tree = this.drawTree(random)
-    const exists = state.trees.has(tree)
-    if (!exists && random.chance(0.9)) return this.#creation(random, state, tree)
+    const drawn = this.drawTree(random)
+    const makes = !state.trees.has(drawn) && random.chance(0.5)
+    if (makes) return this.#creation(random, state, drawn)
+    // What is not there is made now and then, and seldom taken for being there.
+    const tree = random.chance(0.05) ? drawn : random.pick([...state.trees.keys()])
     const operations: ModelOperation[] = []
     if (random.chance(0.3)) operations.push(this.#definitionCheck(random, state, tree))
     const kind = random.weighted([
@@ -174,7 +171,8 @@ function drawSnapshot(random: Random, { sequence }: ModelState): number {
 
 function makeKey(number: number, style: KeyStyle): Buffer {
   const random = new Random(number)
-  const chosen = style === 'mixed' ? random.pick(['short', 'long', 'prefixed'] as const) : style
+  const chosen =
+    style === 'mixed' ? random.pick(['short', 'long', 'wide', 'prefixed'] as const) : style
   const ordinal = Buffer.alloc(4)
   ordinal.writeUInt32BE(number)
   switch (chosen) {
@@ -184,6 +182,12 @@ function makeKey(number: number, style: KeyStyle): Buffer {
     case 'prefixed': {
       const prefix = Buffer.alloc(60, random.pick([0x70, 0x70, 0x71]))
       return Buffer.concat([prefix, ordinal, Buffer.alloc(random.below(20), 0xff)])
+    }
+    case 'wide': {
+      const key = random.bytes(Buffer.alloc(random.pick([500, KEY_BYTES_MAX])))
+      // The number makes it one of its own.
+      ordinal.copy(key, key.length - ordinal.length)
+      return key
     }
     case 'long': {
       const lengthBytes = random.pick([300, 900, KEY_BYTES_MAX])
