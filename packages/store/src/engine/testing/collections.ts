@@ -7,6 +7,9 @@ export const cells = defineCollection<{ id: number; group: number; value: number
   indexes: { group: { on: 'group' } },
 })
 
+/** One document for each transaction that wrote: its commit sequence is the transaction's. */
+export const journal = defineCollection<{ id: number; value: number }>()({ name: 'journal' })
+
 /** Documents that say who wrote them, and carry what proves that they are whole. */
 export const notes = defineCollection<{ id: number; writer: number; text: string }>()({
   name: 'notes',

@@ -1,7 +1,9 @@
 /** What threads of tests do, by name. */
 import { setImmediate } from 'node:timers/promises'
+import { Random } from '@ringbolt/wal/simulation'
+import { act, type Event, type Recorded } from '../../isolation/history.ts'
 import type { Database } from '../open.ts'
-import { blobs, cells, notes, textOf } from './collections.ts'
+import { blobs, cells, journal, notes, textOf } from './collections.ts'
 
 type Tell = (what: unknown) => void
 
@@ -31,7 +33,7 @@ function insertForEver(
 }
 
 /** Reads by key, range and iteration; snapshots and iterations are left open now and then. */
-async function readForEver(db: Database, _: undefined, tell: Tell): Promise<never> {
+async function readForEver(db: Database, _input: undefined, tell: Tell): Promise<never> {
   const collection = db.collection(cells)
   const left: unknown[] = []
   for (let round = 0; ; round++) {
@@ -84,14 +86,134 @@ async function longForEver(db: Database, { id }: { id: string }, tell: Tell): Pr
 }
 
 /** Ends with snapshots open, and without closing anything. */
-async function leaveAttached(db: Database, _: undefined): Promise<never> {
+async function leaveAttached(db: Database): Promise<never> {
   db.collection(cells).all().next()
   db.snapshot()
   await setImmediate()
   process.exit()
 }
 
+/** Transactions by chance, four at once, each with all that it saw. */
+async function recordHistory(
+  db: Database,
+  { writer, seed, count }: { writer: number; seed: number; count: number },
+): Promise<Recorded[]> {
+  const random = new Random(seed)
+  const recorded: Recorded[] = []
+  let next = 0
+  const one = async (at: number): Promise<Recorded> =>
+    await db.transaction(
+      async (tx) => {
+        const events: Event[] = []
+        for (let steps = random.between(1, 5); steps > 0; steps--) {
+          events.push(await act(tx, random, at))
+          if (random.chance(0.5)) await setImmediate()
+        }
+        const wrote = events.some(({ kind }) => ['insert', 'upsert', 'delete'].includes(kind))
+        if (wrote || random.chance(0.5)) {
+          const journalId = writer * 1_000_000 + at + 1
+          await tx.collection(journal).insert({ id: journalId, value: at })
+          return { journalId, sequence: tx.sequence, events }
+        }
+        return { journalId: 0, sequence: tx.sequence, events }
+      },
+      { retries: 10_000 },
+    )
+  const lane = async (): Promise<void> => {
+    while (next < count) recorded.push(await one(next++))
+  }
+  await Promise.all([lane(), lane(), lane(), lane()])
+  return recorded
+}
+
+/** Takes a link out of the cycle and puts it in elsewhere. */
+async function moveLinks(
+  db: Database,
+  { seed, length, count }: { seed: number; length: number; count: number },
+): Promise<{ moves: number; broken: number[] }> {
+  const random = new Random(seed)
+  const broken: number[] = []
+  let moves = 0
+  for (; moves < count; moves++) {
+    const first = random.between(1, length)
+    await db.transaction(
+      async (tx) => {
+        const collection = tx.collection(cells)
+        const next = (id: number): number => collection.get(id)?.value ?? 0
+        const [second] = [next(first)]
+        if (random.chance(0.5)) await setImmediate()
+        const third = next(second)
+        const fourth = next(third)
+        await collection.update(first, (cell) => void (cell.value = third))
+        await collection.update(second, (cell) => void (cell.value = fourth))
+        await collection.update(third, (cell) => void (cell.value = second))
+      },
+      { retries: 10_000 },
+    )
+    if (moves % 10 > 0) continue
+    using snapshot = db.snapshot()
+    const links = new Map([...snapshot.collection(cells).all()].map(({ id, value }) => [id, value]))
+    let at = 1
+    for (let step = 0; step < length; step++) at = links.get(at) ?? 0
+    if (at !== 1 || new Set(links.values()).size !== length) broken.push(snapshot.sequence)
+  }
+  return { moves, broken }
+}
+
+/** Adds one, by reading and writing. */
+async function addUp(
+  db: Database,
+  { isolation, count }: { isolation: 'serializable' | 'snapshot'; count: number },
+): Promise<void> {
+  for (let round = 0; round < count; round++) {
+    const id = 1 + (round % 3)
+    await db.transaction(
+      async (tx) => {
+        const cell = tx.collection(cells).get(id)
+        if (cell === undefined) throw new Error(`no cell ${id}`)
+        await setImmediate()
+        await tx.collection(cells).upsert({ ...cell, value: cell.value + 1 })
+      },
+      { isolation, retries: 10_000 },
+    )
+  }
+}
+
+/** The same number into two collections by each transaction. */
+async function keepInStep(
+  db: Database,
+  { writer }: { writer: number },
+  tell: Tell,
+): Promise<never> {
+  for (let value = 1; ; value++) {
+    await db.transaction(
+      async (tx) => {
+        const id = writer * 100 + (value % 40)
+        await tx.collection(cells).upsert({ id, group: writer, value })
+        await tx.collection(journal).upsert({ id, value })
+      },
+      { retries: 10_000 },
+    )
+    if (value === 10) tell('in step')
+  }
+}
+
+/** Puts new documents in the place of old ones, each blocking. */
+function updateForEver(db: Database, { writer }: { writer: number }, tell: Tell): never {
+  const collection = db.collection(notes)
+  for (let round = 0; ; round++) {
+    const id = writer * 1000 + (round % 200)
+    collection.sync.upsert({ id, writer, text: textOf(id, round, 150) })
+    if (round === 200) tell('all there')
+  }
+}
+
 export const jobs = {
+  updateForEver,
+  recordHistory,
+  moveLinks,
+  addUp,
+  keepInStep,
   insertNotes,
   insertForEver,
   readForEver,
