@@ -3,11 +3,12 @@
  * acknowledged operations, and at most its next operation besides. Knows the seed and the counts alone.
  *
  *  O1 Every document of an acknowledged operation is there, whole, in its last version; every deleted one is not.
- *  O2 A lane's next operation, the one that was under way, is there whole or not at all.
+ *  O2 A lane's next step, the one that was under way, is there whole or not at all: one operation, or several of
+ *     one transaction.
  *  O3 Nothing else is there: the collection's count is what O1 and O2 add up to.
  */
 import type { Items } from './collection.ts'
-import { Contents, Lane, type Live, type Operation } from './lane.ts'
+import { Contents, Lane, type Live } from './lane.ts'
 
 export interface DocumentOracleResult {
   readonly lanes: number
@@ -22,6 +23,28 @@ export interface DocumentOracleResult {
 }
 
 const FINDINGS_KEPT = 100
+
+/** A document's version before a step and after it; undefined: it is not there. */
+interface Change {
+  readonly before: number | undefined
+  readonly after: number | undefined
+}
+
+/** What the lane's next step does, by ordinal. */
+function stepOf(lane: Lane): Map<number, Change> {
+  const changes = new Map<number, Change>()
+  const ahead = lane.fork()
+  for (let left = lane.step; left > 0; left--) {
+    const { kind, document } = ahead.next()
+    const { ordinal, version } = document
+    const known = changes.get(ordinal)
+    const before = known === undefined && kind !== 'insert' ? version : known?.before
+    const after = { insert: 0, update: version + 1, delete: undefined }[kind]
+    changes.set(ordinal, { before, after })
+    ahead.advance()
+  }
+  return changes
+}
 
 export class DocumentOracle {
   readonly #collection: Items
@@ -69,10 +92,10 @@ export class DocumentOracle {
       if (kind === 'delete') deleted.push(document)
       lane.advance()
     }
-    // Never started, or nothing of it acknowledged: its first operation may be there.
-    const underWay = lane.next()
+    // Never started, or nothing of it acknowledged: its first step may be there.
+    const underWay = stepOf(lane)
     for (const document of lane.live) {
-      if (document === underWay.document) continue
+      if (underWay.has(document.ordinal)) continue
       if (this.#versionOf(lane, document) === document.version) this.#documents++
       else this.#find(`${lane.serialOf(document)}: not in version ${document.version}`)
     }
@@ -86,16 +109,23 @@ export class DocumentOracle {
     this.#operations += acknowledged
   }
 
-  #proveUnderWay(lane: Lane, { kind, document }: Operation): void {
-    const version = this.#versionOf(lane, document)
-    const before = kind === 'insert' ? undefined : document.version
-    const after = { insert: 0, update: document.version + 1, delete: undefined }[kind]
-    if (version !== before && version !== after) {
-      const serial = lane.serialOf(document)
-      this.#find(`${serial}: version ${version}; ${before} or, after its ${kind}, ${after} is due`)
+  /** All of it or nothing. */
+  #proveUnderWay(lane: Lane, underWay: ReadonlyMap<number, Change>): void {
+    const found = Array.from(underWay, ([ordinal, change]) => ({
+      ...change,
+      serial: lane.serialOf({ ordinal, version: 0 }),
+      version: this.#versionOf(lane, { ordinal, version: 0 }),
+    }))
+    this.#documents += found.filter(({ version }) => version !== undefined).length
+    if (found.every(({ version, before }) => version === before)) return
+    if (found.every(({ version, after }) => version === after)) {
+      this.#unacknowledgedCommitted += lane.step
+      return
     }
-    if (version === after) this.#unacknowledgedCommitted++
-    if (version !== undefined) this.#documents++
+    const states = found.map(
+      ({ serial, version, before, after }) => `${serial} ${version} (${before} → ${after})`,
+    )
+    this.#find(`the step under way is there in part: versions of ${states.join(', ')}`)
   }
 
   /** As the unique index finds it; a finding of its own when the document is not whole. */

@@ -32,7 +32,8 @@ export default async function runDocumentTask(task: DocumentTask): Promise<void>
   const control = new ControlRegion(task.control)
   const region = new LaneRegion(task.laneRegion, task.lanes)
   const sideFile = task.sideFilePath === undefined ? undefined : new SideFile(task.sideFilePath)
-  const collection = itemsOf(attached())
+  const db = attached()
+  const collection = itemsOf(db)
   const contents = new Contents(seed)
   control.setThread(incarnation, threadId)
   let acknowledged = 0
@@ -43,6 +44,7 @@ export default async function runDocumentTask(task: DocumentTask): Promise<void>
       control.setAcknowledged(incarnation, ++acknowledged)
     }
     return new LaneRunner(new Lane({ seed, incarnation, lane }), {
+      db,
       collection,
       contents,
       onAcknowledged,

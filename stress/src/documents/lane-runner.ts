@@ -3,20 +3,21 @@
  * be there as acknowledged, and whatever else is met must be what its serial and version say.
  */
 
-import type { DocOf } from 'ringbolt'
+import type { Database, DocOf } from 'ringbolt'
 import { DocumentFaultError } from '../errors.ts'
-import type { Items, items } from './collection.ts'
+import { type Items, items } from './collection.ts'
 import type { Content, Contents, Lane, Live, Operation } from './lane.ts'
 
 /** Far above the ids that the database gives out by itself. */
 const OWN_IDS_FROM = 2 ** 45
 const OWN_IDS_PER_LANE = 2 ** 24
 const LANES_MAX = 1024
-/** Every so many operations the lane looks at others' documents. */
+/** Every so many steps the lane looks at others' documents. */
 const LOOK_AROUND = 16
 const LOOK_AROUND_DOCUMENTS = 4
 
 export interface LaneRunnerOptions {
+  readonly db: Database
   readonly collection: Items
   readonly contents: Contents
   readonly onAcknowledged: (operations: number) => void
@@ -27,17 +28,43 @@ export class LaneRunner {
   readonly #options: LaneRunnerOptions
   /** Ids that the database gave, by ordinal. Every other lane names its own. */
   readonly #ids = new Map<number, number>()
+  #steps = 0
 
   constructor(lane: Lane, options: LaneRunnerOptions) {
     this.#lane = lane
     this.#options = options
   }
 
+  /** One operation, or several in a transaction. */
   async step(): Promise<void> {
-    const operation = this.#lane.next()
-    const { collection } = this.#options
-    const { document } = operation
-    switch (operation.kind) {
+    const lane = this.#lane
+    if (lane.step === 1) {
+      await this.#carryOut(this.#options.collection, lane.next())
+    } else {
+      await this.#options.db.transaction(async (tx) => {
+        const collection = tx.collection(items)
+        // From the beginning again, when the closure is run again.
+        for (const operation of operationsOf(lane)) await this.#carryOut(collection, operation)
+      })
+    }
+    this.#acknowledged()
+  }
+
+  stepSync(): void {
+    const lane = this.#lane
+    if (lane.step === 1) {
+      this.#carryOutSync(this.#options.collection, lane.next())
+    } else {
+      this.#options.db.transactionSync((tx) => {
+        const collection = tx.collection(items)
+        for (const operation of operationsOf(lane)) this.#carryOutSync(collection, operation)
+      })
+    }
+    this.#acknowledged()
+  }
+
+  async #carryOut(collection: Items, { kind, document }: Operation): Promise<void> {
+    switch (kind) {
       case 'insert':
         this.#ids.set(document.ordinal, await collection.insert(this.#fresh(document)))
         break
@@ -48,14 +75,10 @@ export class LaneRunner {
         this.#deleted(document, await collection.delete(this.#idOf(document)))
         break
     }
-    this.#acknowledged(operation)
   }
 
-  stepSync(): void {
-    const operation = this.#lane.next()
-    const { sync } = this.#options.collection
-    const { document } = operation
-    switch (operation.kind) {
+  #carryOutSync({ sync }: Items, { kind, document }: Operation): void {
+    switch (kind) {
       case 'insert':
         this.#ids.set(document.ordinal, sync.insert(this.#fresh(document)))
         break
@@ -66,17 +89,25 @@ export class LaneRunner {
         this.#deleted(document, sync.delete(this.#idOf(document)))
         break
     }
-    this.#acknowledged(operation)
   }
 
-  #acknowledged({ kind, document }: Operation): void {
+  #acknowledged(): void {
     const lane = this.#lane
-    lane.advance()
+    /** By document: its version now; undefined: it is gone. */
+    const touched = new Map<number, number | undefined>()
+    for (let left = lane.step; left > 0; left--) {
+      const { kind, document } = lane.next()
+      const version = kind === 'update' ? document.version + 1 : document.version
+      touched.set(document.ordinal, kind === 'delete' ? undefined : version)
+      lane.advance()
+    }
     this.#options.onAcknowledged(lane.done)
-    const version = kind === 'update' ? document.version + 1 : document.version
-    this.#verify(document, kind === 'delete' ? undefined : version)
-    if (kind === 'delete') this.#ids.delete(document.ordinal)
-    if (lane.done % LOOK_AROUND === 0) this.#lookAround()
+    for (const [ordinal, version] of touched) {
+      this.#verify({ ordinal, version: version ?? 0 }, version)
+      if (version === undefined) this.#ids.delete(ordinal)
+    }
+    this.#steps++
+    if (this.#steps % LOOK_AROUND === 0) this.#lookAround()
   }
 
   /** A read after an acknowledgement shows it: id echo, and every field. */
@@ -151,4 +182,14 @@ export class LaneRunner {
     const { incarnation, lane } = this.#lane.spec
     return OWN_IDS_FROM + (incarnation * LANES_MAX + lane) * OWN_IDS_PER_LANE + ordinal
   }
+}
+
+/** Those of the lane's next step, which stays where it is. */
+function operationsOf(lane: Lane): Operation[] {
+  const ahead = lane.fork()
+  return Array.from({ length: lane.step }, () => {
+    const operation = ahead.next()
+    ahead.advance()
+    return operation
+  })
 }

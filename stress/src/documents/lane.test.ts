@@ -29,6 +29,29 @@ describe('a lane', () => {
     expect(share.delete).toBeCloseTo(0.15, 1)
   })
 
+  test('S2: now and then several operations are one step', () => {
+    const lane = new Lane(spec)
+    const sizes = new Map<number, number>()
+    while (lane.done < 5000) {
+      const { step } = lane
+      sizes.set(step, (sizes.get(step) ?? 0) + 1)
+      for (let left = step; left > 0; left--) lane.advance()
+    }
+    expect([...sizes.keys()].toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4])
+    expect(sizes.get(1)).toBeGreaterThan(3000)
+  })
+
+  test('a fork goes on as the lane does, and leaves it alone', () => {
+    const lane = new Lane(spec)
+    for (let at = 0; at < 50; at++) lane.advance()
+    const fork = lane.fork()
+    const live = [...lane.live]
+    for (let at = 0; at < 50; at++) fork.advance()
+    expect(lane.live).toEqual(live)
+    for (let at = 0; at < 50; at++) lane.advance()
+    expect(fork).toEqual(lane)
+  })
+
   test('its live documents are what its operations leave, as a Map would have them', () => {
     const lane = new Lane(spec)
     const versions = new Map<number, number>()

@@ -3,7 +3,8 @@
  * from the seed. A lane carries out its operations one after another, each on documents of its own, so that
  * after `n` acknowledged operations the state of its documents is known, whatever happened to its worker.
  *
- * The mix: 60 % insert, 25 % update, 15 % delete; an insert where there is nothing to update or delete.
+ * The mix: 60 % insert, 25 % update, 15 % delete; an insert where there is nothing to update or delete. Now and then
+ * several operations are one transaction: acknowledged together, and there together or not at all.
  */
 import { mix } from '../mix.ts'
 
@@ -39,6 +40,10 @@ export interface Operation {
 
 const INSERT_SHARE = 60
 const UPDATE_SHARE = 25
+/** One in so many steps is a transaction, of so many operations. */
+const TRANSACTIONS = 12
+const TRANSACTION_OPERATIONS_MIN = 2
+const TRANSACTION_OPERATIONS_MAX = 4
 const GROUPS = 1000
 const CITIES = ['Aarhus', 'Bilbao', 'Cork', 'Delft', 'Espoo', 'Faro', 'Ghent', 'Haarlem']
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ'
@@ -53,6 +58,22 @@ export class Lane {
 
   constructor(spec: LaneSpec) {
     this.spec = spec
+  }
+
+  /** Goes on from here by itself. */
+  fork(): Lane {
+    const lane = new Lane(this.spec)
+    lane.live.push(...this.live)
+    lane.done = this.done
+    lane.#inserted = this.#inserted
+    return lane
+  }
+
+  /** How many operations from here on are committed together. */
+  get step(): number {
+    if (this.#draw(3) % TRANSACTIONS !== 0) return 1
+    const span = TRANSACTION_OPERATIONS_MAX - TRANSACTION_OPERATIONS_MIN + 1
+    return TRANSACTION_OPERATIONS_MIN + (this.#draw(4) % span)
   }
 
   /** The next operation; the same until `advance`. */
