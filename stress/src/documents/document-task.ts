@@ -70,6 +70,7 @@ export default async function runDocumentTask(task: DocumentTask): Promise<void>
     })
     await Promise.all(runs)
   }
+  for (const runner of runners) runner.close()
   sideFile?.close()
 }
 

@@ -1,9 +1,10 @@
 /**
  * Carries out a lane's operations on a collection, and reads after each: what the lane itself has written must
- * be there as acknowledged, and whatever else is met must be what its serial and version say.
+ * be there as acknowledged, and whatever else is met must be what its serial and version say. A worker's first lane
+ * holds a snapshot from one look around to the next: it must show the same then as in the beginning.
  */
 
-import type { Database, DocOf } from 'ringbolt'
+import type { Database, DocOf, Snapshot } from 'ringbolt'
 import { DocumentFaultError } from '../errors.ts'
 import { type Items, items } from './collection.ts'
 import type { Content, Contents, Lane, Live, Operation } from './lane.ts'
@@ -23,12 +24,18 @@ export interface LaneRunnerOptions {
   readonly onAcknowledged: (operations: number) => void
 }
 
+interface HeldSnapshot {
+  readonly snapshot: Snapshot
+  readonly shown: string
+}
+
 export class LaneRunner {
   readonly #lane: Lane
   readonly #options: LaneRunnerOptions
   /** Ids that the database gave, by ordinal. Every other lane names its own. */
   readonly #ids = new Map<number, number>()
   #steps = 0
+  #held: HeldSnapshot | undefined
 
   constructor(lane: Lane, options: LaneRunnerOptions) {
     this.#lane = lane
@@ -128,6 +135,12 @@ export class LaneRunner {
     this.#assertWhole(found)
   }
 
+  /** Lets go of what it holds. */
+  close(): void {
+    this.#held?.snapshot.close()
+    this.#held = undefined
+  }
+
   /** Others write at the same time: a document may be any version of itself, and never a mixture. */
   #lookAround(): void {
     const { collection, contents } = this.#options
@@ -143,6 +156,19 @@ export class LaneRunner {
       }
       last = document.group
     }
+    if (this.#lane.spec.lane === 0) this.#lookBack()
+  }
+
+  /** S5: repeatable reads. */
+  #lookBack(): void {
+    const shown = this.#held && shownBy(this.#held.snapshot)
+    if (this.#held !== undefined && shown !== this.#held.shown) {
+      const fault = `shows ${shown}, at first it was ${this.#held.shown}`
+      throw new DocumentFaultError(`snapshot ${this.#held.snapshot.sequence}`, fault)
+    }
+    this.close()
+    const snapshot = this.#options.db.snapshot()
+    this.#held = { snapshot, shown: shownBy(snapshot) }
   }
 
   #assertWhole(document: Content): void {
@@ -182,6 +208,13 @@ export class LaneRunner {
     const { incarnation, lane } = this.#lane.spec
     return OWN_IDS_FROM + (incarnation * LANES_MAX + lane) * OWN_IDS_PER_LANE + ordinal
   }
+}
+
+/** How many documents there are, and some of them by an index. */
+function shownBy(snapshot: Snapshot): string {
+  const collection = snapshot.collection(items)
+  const last = collection.range('cityGroup', { reverse: true, limit: LOOK_AROUND_DOCUMENTS })
+  return JSON.stringify([collection.count(), ...last])
 }
 
 /** Those of the lane's next step, which stays where it is. */

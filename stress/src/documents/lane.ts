@@ -48,6 +48,10 @@ const GROUPS = 1000
 const CITIES = ['Aarhus', 'Bilbao', 'Cork', 'Delft', 'Espoo', 'Faro', 'Ghent', 'Haarlem']
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 const TEXT_POOL_CHARACTERS = 65_536
+/** One document in so many is too long for a leaf. */
+const LONG_TEXTS = 61
+const LONG_CHARACTERS_MIN = 2000
+const LONG_CHARACTERS_MAX = 30_000
 
 export class Lane {
   readonly spec: LaneSpec
@@ -132,14 +136,15 @@ export class Contents {
 
   of(serial: string, version: number): Content {
     const check = this.#check(serial, version)
-    const from = check % (TEXT_POOL_CHARACTERS - 256)
+    const length = textCharacters(check)
+    const from = check % (TEXT_POOL_CHARACTERS - length)
     return {
       serial,
       version,
       group: check % GROUPS,
       tags: [`t${check % 7}`, `u${check % 11}`],
       city: CITIES[check % CITIES.length]!,
-      text: this.#pool.slice(from, from + 20 + (check % 100)),
+      text: this.#pool.slice(from, from + length),
     }
   }
 
@@ -162,4 +167,9 @@ export class Contents {
     for (let at = 0; at < serial.length; at++) hash = mix(hash, serial.charCodeAt(at), at)
     return hash
   }
+}
+
+function textCharacters(check: number): number {
+  if (check % LONG_TEXTS !== 0) return 20 + (check % 100)
+  return LONG_CHARACTERS_MIN + ((check >>> 8) % (LONG_CHARACTERS_MAX - LONG_CHARACTERS_MIN))
 }
