@@ -28,7 +28,7 @@ export interface LoadSpec {
 }
 
 /** What every task shares with the driver. */
-export interface TaskShare {
+interface TaskShare {
   readonly control: SharedArrayBuffer
   /** In microseconds; the native histogram is shared, so it outlives the worker's thread. */
   readonly latencyUs: RecordableHistogram

@@ -174,7 +174,7 @@ describe('tidy', () => {
     const upwards = library.filter(
       ({ path, lines }) =>
         path.startsWith(store) &&
-        !/^(engine|simulation)\/|^index\.ts$/.test(path.slice(store.length)) &&
+        !/^(engine|simulation|isolation)\/|^index\.ts$/.test(path.slice(store.length)) &&
         lines.some((line) => /from '\.\.\/(\.\.\/)*engine\//.test(line)),
     )
     expect(upwards.map(({ path }) => path)).toEqual([])

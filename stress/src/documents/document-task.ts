@@ -38,10 +38,13 @@ export default async function runDocumentTask(task: DocumentTask): Promise<void>
   control.setThread(incarnation, threadId)
   let acknowledged = 0
   const runners = Array.from({ length: task.lanes }, (_, lane) => {
+    let acknowledgedOfLane = 0
     const onAcknowledged = (count: number): void => {
+      acknowledged += count - acknowledgedOfLane
+      acknowledgedOfLane = count
       region.set(incarnation, lane, count)
       sideFile?.setAcknowledged(region.placeOf(incarnation, lane), count)
-      control.setAcknowledged(incarnation, ++acknowledged)
+      control.setAcknowledged(incarnation, acknowledged)
     }
     return new LaneRunner(new Lane({ seed, incarnation, lane }), {
       db,

@@ -28,7 +28,7 @@ import {
 import { Attempts, CommitStep, type Work, type WorkContext } from './work.ts'
 
 /** Of one write, under contention. */
-export const WRITE_RETRIES_MAX = 200
+const WRITE_RETRIES_MAX = 200
 
 /** What a writer needs of its collection: the newest state that this thread knows, and a look for a newer one. */
 export interface NewestState<Doc extends StoredDocument> {

@@ -1,7 +1,6 @@
 /**
  * What the compiler knows of a collection: the types of its documents, ids, indexes and their values.
  */
-import type { Fields } from '../document/format.ts'
 import type { Id, IndexValue } from '../document/keys.ts'
 import type { Path, ValueAt } from '../query/filter-types.ts'
 import type { CollectionDefinition, IndexSpec } from './define-collection.ts'
@@ -126,6 +125,3 @@ export type InsertTypeOf<Def> =
 export type UniqueNames<Indexes extends IndexSpecs> = {
   [K in keyof Indexes & string]: Indexes[K] extends { readonly unique: true } ? K : never
 }[keyof Indexes & string]
-
-/** The document of a collection without types. */
-export type AnyDocument = Fields & StoredDocument

@@ -17,7 +17,7 @@ export interface WorkContext {
   assertOpen(): void
 }
 
-export interface Step {
+interface Step {
   run(context: WorkContext): Promise<void>
   runBlocking(context: WorkContext): void
 }

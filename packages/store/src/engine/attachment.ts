@@ -38,6 +38,7 @@ export class Attachment {
   readonly watermarks: Watermarks
   readonly control: Control
   readonly #producer: RingProducer
+  readonly #file: PageFile | undefined
   readonly #reader: PageReader
 
   /** @throws StoreClosedError; RingSlotsError when `threadsMax` threads are attached */
@@ -53,8 +54,15 @@ export class Attachment {
     const { slotIndex } = this.#producer
     const refusals = new RefusalReader(new AtomicsMemory(handle.refusals), slotIndex)
     const client = new CommandClient(log, refusals, slotIndex)
-    const slot = takeReaderSlot(handle.region, currentThreadId)
-    this.#reader = new PageReader(handle.region, slot, pageFileOf(handle.mainPath))
+    try {
+      this.#file = pageFileOf(handle.mainPath)
+      const slot = takeReaderSlot(handle.region, currentThreadId)
+      this.#reader = new PageReader(handle.region, slot, this.#file)
+    } catch (error) {
+      this.#file?.close()
+      this.#producer.detach()
+      throw error
+    }
     const engineOf = handle.readOnly ? ReadOnlyEngine : SharedEngine
     this.engine = new engineOf(this.#reader, client)
   }
@@ -73,9 +81,10 @@ export class Attachment {
     }
   }
 
-  /** Gives the thread's slots back. */
+  /** Gives the thread's slots back and lets go of the file. Idempotent. */
   detach(): void {
     this.#reader.close()
+    this.#file?.close()
     this.#producer.detach()
   }
 }

@@ -1,13 +1,12 @@
 /**
  * Looks through the main file of a database that nobody has open for writing: is all of it sound, and does all of it
- * agree? Changes nothing; memory is bounded by the cache and one byte for each page of the file.
+ * agree? Changes nothing; memory is bounded by the cache and some bytes for each page of the file.
  */
 import { checkCollections } from '../client/check-collections.ts'
 import { MainFile } from '../space/main-file.ts'
 import { fileFolders, mainPathOf } from './file-folders.ts'
 import { FileStructure } from './file-structure.ts'
 import { FileView } from './file-view.ts'
-import type { StoreFolders } from './store-folders.ts'
 
 const CACHE_BYTES = 32 * 1024 * 1024
 /** What is wrong with one page may make thousands of others wrong. */
@@ -19,11 +18,7 @@ const FINDINGS_MAX = 1000
  * @throws the errors of main-file-errors.ts, and StoreCorruptError for a free list, when there is nothing to look at
  */
 export function checkFile(path: string): readonly string[] {
-  return checkMainFile(fileFolders(mainPathOf(path), true))
-}
-
-/** The same, wherever the file is. */
-export function checkMainFile({ main, mainName }: StoreFolders): readonly string[] {
+  const { main, mainName } = fileFolders(mainPathOf(path), true)
   const file = MainFile.open(main, mainName, { readOnly: true })
   try {
     const findings: string[] = []

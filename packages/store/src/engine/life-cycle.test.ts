@@ -1,6 +1,6 @@
 /** From open to close: real files, real threads. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { attach, type Database, open } from './open.ts'
@@ -50,6 +50,29 @@ describe('open and close', () => {
     }
     expect(sizes.size).toBeLessThanOrEqual(3)
     expect(Math.max(...sizes)).toBeLessThan(32 * 8192)
+  })
+
+  test('closing lets go of every descriptor, those of attachments and of a failed open too', async () => {
+    const folder = folderOf()
+    const path = join(folder, 'app.db')
+    for (let round = 0; round < 3; round++) {
+      const db = await open(path, { collections: [notes] })
+      const other = attach(db.share())
+      await other.collection(notes).insert({ writer: 1, text: 'x' })
+      await other.close()
+      await expect(open(path, { busyTimeout: 0 })).rejects.toMatchObject({ code: 'RINGBOLT_BUSY' })
+      await db.close()
+    }
+    const descriptors = readdirSync('/proc/self/fd').flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/self/fd/${fd}`)]
+      } catch {
+        // The descriptor of the listing itself is gone by now.
+        return []
+      }
+    })
+    expect(descriptors.length).toBeGreaterThan(3)
+    expect(descriptors.filter((target) => target.startsWith(folder))).toEqual([])
   })
 
   test('without create, what is not there is not made', async () => {

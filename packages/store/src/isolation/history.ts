@@ -30,7 +30,7 @@ export interface Recorded {
   readonly events: readonly Event[]
 }
 
-export const IDS = 14
+const IDS = 14
 const GROUPS = 4
 
 /** One operation in a transaction, by chance. */

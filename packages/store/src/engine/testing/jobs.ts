@@ -208,7 +208,7 @@ function updateForEver(db: Database, { writer }: { writer: number }, tell: Tell)
   }
 }
 
-export const jobs = {
+const jobs = {
   updateForEver,
   recordHistory,
   moveLinks,

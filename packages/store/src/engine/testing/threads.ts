@@ -41,6 +41,7 @@ export class Thread<Result> {
       this.worker.once('error', reject)
       this.worker.once('exit', () => reject(new Error('the thread ended before its job')))
     })
+    // Whoever awaits the result is told; a thread that is ended on purpose is awaited by nobody.
     this.result.catch(() => undefined)
   }
 

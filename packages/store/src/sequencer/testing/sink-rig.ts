@@ -30,7 +30,7 @@ import {
 } from '../store-sink.ts'
 import { MapTrees } from './map-trees.ts'
 
-export const LOG_ID = new Uint8Array(16).fill(9)
+const LOG_ID = new Uint8Array(16).fill(9)
 const SLOTS = 4
 
 export interface RigOptions {
