@@ -107,7 +107,7 @@ class CollectionCheck {
     const document = yield* guarded(what, () => this.#codec.decode(value, 0, value.length))
     if (document === undefined) return
     if (document['id'] !== id) yield `${what}: has another id`
-    if (!this.#isCurrent(value)) {
+    if (this.#codec.schemaVersion !== this.#entry.version) {
       for (const index of indexes) this.#doubtful.add(index)
       return
     }
@@ -152,15 +152,9 @@ class CollectionCheck {
 
   /** Of a document that cannot be read, and of one of an older version: it may be. */
   #isDue(index: IndexInfo, id: Id, key: Uint8Array, stored: Buffer): boolean {
-    if (!this.#isCurrent(stored)) return true
     const document = attempt(() => this.#codec.decode(stored, 0, stored.length))
-    if (document instanceof Error) return true
+    if (document instanceof Error || this.#codec.schemaVersion !== this.#entry.version) return true
     return indexEntries(document, index, id).some((due) => sameBytes(due.key, key))
-  }
-
-  #isCurrent(value: Buffer): boolean {
-    const version = attempt(() => this.#codec.schemaVersionOf(value, 0, value.length))
-    return version === this.#entry.version
   }
 }
 

@@ -27,8 +27,6 @@ export class CollectionView<Doc extends StoredDocument> implements CollectionRea
   sequence = 0
   readonly #definition: CollectionDefinition
   readonly #codec: DocumentCodec
-  /** Schema version of the document that was read last. */
-  #version = 0
 
   constructor(view: ReadView, state: CollectionState, definition: CollectionDefinition) {
     this.name = definition.name
@@ -43,6 +41,22 @@ export class CollectionView<Doc extends StoredDocument> implements CollectionRea
   read(key: Uint8Array): Doc | undefined {
     const fields = this.#readFields(key)
     return fields === undefined ? undefined : this.#document(fields, key)
+  }
+
+  readAhead(keys: readonly Uint8Array[], count: number): (Doc | undefined)[] {
+    const documents: (Doc | undefined)[] = new Array(count).fill(undefined)
+    this.view.readEach?.(this.primaryTree, keys, count, (at, bytes, start, end) => {
+      let fields: Fields
+      try {
+        fields = this.#codec.decode(bytes, start, end)
+      } catch {
+        // `read` says what is wrong with it, or learns its shape, when it is asked for.
+        return
+      }
+      const isCurrent = this.#codec.schemaVersion === this.#definition.version
+      if (isCurrent) documents[at] = this.typed(fields)
+    })
+    return documents
   }
 
   decode(value: Buffer, key: Uint8Array): Doc {
@@ -67,7 +81,6 @@ export class CollectionView<Doc extends StoredDocument> implements CollectionRea
 
   readonly #decodeEntry = (bytes: Buffer, start: number, end: number, sequence: number): Fields => {
     this.sequence = sequence
-    this.#version = this.#codec.schemaVersionOf(bytes, start, end)
     return this.#codec.decode(bytes, start, end)
   }
 
@@ -87,19 +100,19 @@ export class CollectionView<Doc extends StoredDocument> implements CollectionRea
   }
 
   #document(fields: Fields, key: Uint8Array): Doc {
-    const document =
-      this.#version === this.#definition.version ? fields : this.#migrated(fields, key)
-    return this.typed(document)
+    const { schemaVersion } = this.#codec
+    const isCurrent = schemaVersion === this.#definition.version
+    return this.typed(isCurrent ? fields : this.#migrated(fields, key, schemaVersion))
   }
 
-  #migrated(fields: Fields, key: Uint8Array): Fields {
+  #migrated(fields: Fields, key: Uint8Array, storedVersion: number): Fields {
     const { name, version, migrate } = this.#definition
     const id = decodeId(key, 0, key.length)
-    if (this.#version > version) {
-      throw new MigrationError(name, id, this.#version, `is newer than the definition's ${version}`)
+    if (storedVersion > version) {
+      throw new MigrationError(name, id, storedVersion, `is newer than the definition's ${version}`)
     }
     let document = fields
-    for (let from = this.#version; from < version; from++) {
+    for (let from = storedVersion; from < version; from++) {
       const step = migrate[from]
       if (step === undefined) continue
       let result: unknown

@@ -3,6 +3,7 @@
  * Keys and values are bytes; trees are numbers. Single-threaded: an engine belongs to the thread that made it.
  */
 import type { CommandBuilder } from '../sequencer/command.ts'
+import { PREPARED_MAX } from '../tree/tree-reader.ts'
 
 /** Bounds of keys, in byte order. An absent bound is open. `to` is exclusive, `from` inclusive. */
 export interface KeyRange {
@@ -10,6 +11,17 @@ export interface KeyRange {
   readonly to?: Uint8Array | undefined
   readonly reverse?: boolean | undefined
 }
+
+export const READ_EACH_MAX: number = PREPARED_MAX
+
+/** @param at of the keys */
+export type ReadEach = (
+  at: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  sequence: number,
+) => void
 
 export interface Entry {
   /** Commit sequence of its last change. */
@@ -33,6 +45,13 @@ export interface ReadView {
     key: Uint8Array,
     read: (bytes: Buffer, start: number, end: number, sequence: number) => T,
   ): T | undefined
+  /**
+   * The same for several values, READ_EACH_MAX at the most, in the order of their keys; those that are not there,
+   * and long ones, are passed over. Views that note what is read have none: not all that is read so is asked for in the end.
+   */
+  readonly readEach?:
+    | ((tree: number, keys: readonly Uint8Array[], count: number, read: ReadEach) => void)
+    | undefined
   /** Lazy; stepping off it early is `return`'s business, as of any iterator. */
   entries(tree: number, range: KeyRange): IterableIterator<KeyedEntry>
   /** Entries in the tree; O(1). */

@@ -1,4 +1,4 @@
-import type { Entry, KeyedEntry, KeyRange, ReadView } from './engine.ts'
+import type { Entry, KeyedEntry, KeyRange, ReadEach, ReadView } from './engine.ts'
 
 /** A view that asks at each step whether it may still be read: iterations may outlive what they read. */
 export class GuardedView implements ReadView {
@@ -26,6 +26,11 @@ export class GuardedView implements ReadView {
   ): T | undefined {
     this.#assertOpen()
     return this.#view.read(tree, key, read)
+  }
+
+  readEach(tree: number, keys: readonly Uint8Array[], count: number, read: ReadEach): void {
+    this.#assertOpen()
+    this.#view.readEach?.(tree, keys, count, read)
   }
 
   entries(tree: number, range: KeyRange): IterableIterator<KeyedEntry> {

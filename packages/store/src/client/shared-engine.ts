@@ -20,6 +20,7 @@ import type {
   Entry,
   KeyedEntry,
   KeyRange,
+  ReadEach,
   ReadView,
   Refusal,
   SnapshotView,
@@ -80,6 +81,22 @@ class TreeView implements ReadView {
       }
       const value = trees.value()
       return read(value, 0, value.length, trees.foundSequence)
+    } finally {
+      this.#stay.leave()
+    }
+  }
+
+  readEach(tree: number, keys: readonly Uint8Array[], count: number, read: ReadEach): void {
+    const trees = this.#trees
+    const directory = this.#stay.enter()
+    try {
+      trees.prepare(directory, tree, keys, count)
+      for (let at = 0; at < count; at++) {
+        // Long values come one by one, when they are asked for.
+        if (!trees.findPrepared(at) || !trees.foundInline) continue
+        const start = trees.foundStart
+        read(at, this.#bytes, start, start + trees.foundValueBytes, trees.foundSequence)
+      }
     } finally {
       this.#stay.leave()
     }

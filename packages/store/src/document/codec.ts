@@ -54,8 +54,8 @@ export class DocumentCodec {
     return this.#reader.document(bytes, start, end)
   }
 
-  /** Without decoding the rest. */
-  schemaVersionOf(bytes: Buffer, start: number, end: number): number {
-    return this.#reader.schemaVersion(bytes, start, end)
+  /** Of the document decoded last. */
+  get schemaVersion(): number {
+    return this.#reader.schemaVersion
   }
 }

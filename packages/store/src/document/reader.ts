@@ -33,6 +33,8 @@ const double = new Float64Array(1)
 const doubleBytes = new Uint8Array(double.buffer)
 
 export class DocumentReader {
+  /** Of the document read last. */
+  schemaVersion = 0
   readonly #shapes: ShapeStore
   /** By shape id. */
   readonly #shapeReaders: (ShapeReader | undefined)[] = new Array(SHAPES_MAX + 1).fill(undefined)
@@ -49,14 +51,9 @@ export class DocumentReader {
     this.#shapes = shapes
   }
 
-  schemaVersion(bytes: Buffer, start: number, end: number): number {
-    this.#open(bytes, start, end)
-    return this.#varint()
-  }
-
   document(bytes: Buffer, start: number, end: number): Fields {
     this.#open(bytes, start, end)
-    this.#varint()
+    this.schemaVersion = this.#varint()
     const textLength = this.#u16()
     if (textLength > end - this.#position || textLength > TEXT_BLOCK_BYTES_MAX) {
       throw this.#corrupt('a text block that fits', textLength)
@@ -75,7 +72,9 @@ export class DocumentReader {
   }
 
   #open(bytes: Buffer, start: number, end: number): void {
-    this.#bytes = asTextBuffer(bytes)
+    // The raw methods are there in every Buffer.
+    // oxlint-disable-next-line no-unsafe-type-assertion
+    this.#bytes = bytes as TextBuffer
     this.#start = start
     this.#position = start
     this.#end = end
@@ -244,9 +243,15 @@ export class DocumentReader {
 
   #array(length: number): unknown[] {
     this.#descend()
+    const values = length === 2 ? [this.value(), this.value()] : this.#values(length)
+    this.#depth--
+    return values
+  }
+
+  /** Grown as its bytes are read: a length is not to be trusted with an allocation. */
+  #values(length: number): unknown[] {
     const values: unknown[] = []
     for (let index = 0; index < length; index++) values.push(this.value())
-    this.#depth--
     return values
   }
 

@@ -57,7 +57,7 @@ export class Attachment {
     try {
       this.#file = pageFileOf(handle.mainPath)
       const slot = takeReaderSlot(handle.region, currentThreadId)
-      this.#reader = new PageReader(handle.region, slot, this.#file)
+      this.#reader = new PageReader(handle.region, slot, this.#file, () => this.ring.ringDoorbell())
     } catch (error) {
       this.#file?.close()
       this.#producer.detach()

@@ -25,6 +25,8 @@ export interface StoreStats {
   readonly dirtyPages: number
   /** Pages that the sequencer read from the file. */
   readonly cacheMisses: number
+  /** Pages that readers read from the file themselves. */
+  readonly readerMisses: number
   /** Pages that readers missed, and that were read into the cache for them. */
   readonly admissions: number
   readonly evictions: number
@@ -62,6 +64,7 @@ const PLACES: Record<Field, number> = {
   retiredPages: 17,
   pins: 18,
   pinsRevoked: 19,
+  readerMisses: 20,
 }
 
 function isField(name: string): name is Field {

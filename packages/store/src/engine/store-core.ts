@@ -212,7 +212,7 @@ export class StoreCore {
 
   #upkeep(worked: boolean): boolean {
     const { space, trees } = this.#state
-    space.admitWanted()
+    const admitted = space.admitWanted()
     this.#revokeOldPins()
     let kept = this.#checkpointer?.step() === true
     if (kept) this.#watermarks.wakeAll()
@@ -225,7 +225,7 @@ export class StoreCore {
         kept = true
       }
     }
-    return kept
+    return kept || admitted
   }
 
   /** In memory, and for reading only, there is nothing that a checkpoint would do. */
@@ -256,7 +256,8 @@ export class StoreCore {
   }
 
   #hasRequests(): boolean {
-    const wanted = this.#failure === undefined && this.control.checkpointWanted
+    const { space } = this.#state
+    const wanted = this.#failure === undefined && (this.control.checkpointWanted || space.hasWanted)
     return wanted || this.control.closeWanted || this.#watermarks.syncWanted
   }
 
@@ -300,6 +301,7 @@ export class StoreCore {
       freeFrames: pages.freeFrames,
       dirtyPages: pages.dirtyPages,
       cacheMisses: pages.misses,
+      readerMisses: pages.readerMisses,
       admissions: pages.admissions,
       evictions: pages.evictions,
       spills: pages.spills,

@@ -5,8 +5,9 @@ import type { KeyRange } from '../client/engine.ts'
 import { ValidationError } from '../document/errors.ts'
 import { decodeId, type Id, type IndexValue, isIndexValue } from '../document/keys.ts'
 import { checkCount, describe } from './checks.ts'
+import { DanglingEntryError, Follower } from './follower.ts'
 import type { CollectionReader, IndexInfo, SnapshotProvider } from './reader.ts'
-import { copyOf, DanglingEntryError, follow, idOfEntry, shortIdKey } from './run.ts'
+import { copyOf } from './run.ts'
 import {
   indexRange,
   indexRangeIfAny,
@@ -53,22 +54,21 @@ function* walk<T>(
   limit: number,
 ): Generator<T, void, undefined> {
   const snapshot = provider()
+  let documents: Follower<T> | undefined
   try {
     const { reader } = snapshot
     const index = indexNamed(reader, indexName)
     const keys = keyRange(index, options)
     if (limit === 0 || isEmptyRange(keys)) return
     const seen = index.each ? new Set<Id>() : undefined
-    const short = shortIdKey()
-    let count = 0
-    for (const entry of reader.view.entries(index.tree, keys)) {
-      const id = idOfEntry(index, entry)
-      if (seen?.has(id) === true) continue
-      seen?.add(id)
-      yield follow(reader, index, id, short)
-      if (++count >= limit) return
+    documents = new Follower(reader, index, reader.view.entries(index.tree, keys), seen)
+    for (let count = 0; count < limit; count++) {
+      const document = documents.next()
+      if (document === undefined) return
+      yield document
     }
   } finally {
+    documents?.close()
     snapshot.close()
   }
 }

@@ -24,6 +24,12 @@ export interface CollectionReader<T> {
   decode(value: Buffer, key: Buffer): T
   /** The document with this encoded id. The key is the caller's: it is not kept. */
   read(key: Uint8Array): T | undefined
+  /**
+   * Documents with these encoded ids as far as they can be had at once, which is quicker; those left undefined are
+   * to be had by `read`.
+   * @param count of `keys`, READ_EACH_MAX at the most
+   */
+  readAhead(keys: readonly Uint8Array[], count: number): (T | undefined)[]
 }
 
 /** One state of a collection, for as long as a query reads. */

@@ -1,9 +1,9 @@
 /**
  * Walking a plan: entries, then documents. The one place where entries are stepped over.
  */
-import { RingboltError } from '@ringbolt/ring'
 import type { ReadView } from '../client/engine.ts'
-import { decodeId, encodeId, encodeIdInto, type Id, idOf } from '../document/keys.ts'
+import type { Id } from '../document/keys.ts'
+import { Follower, idOfEntry, type KeyedValue } from './follower.ts'
 import type { Predicate } from './matcher.ts'
 import type { Part, Plan } from './plan.ts'
 import type { CollectionReader, IndexInfo } from './reader.ts'
@@ -13,17 +13,6 @@ export interface Figures {
   entriesExamined: number
   documentsExamined: number
   documentsReturned: number
-}
-
-/** An entry of an index without its document, in one state of the database. `RINGBOLT_CORRUPT` */
-export class DanglingEntryError extends RingboltError {
-  constructor(collection: string, index: string, id: Id) {
-    super(
-      'RINGBOLT_CORRUPT',
-      `index '${index}' of collection '${collection}' has an entry of document ${id}, which does not exist`,
-      { collection, index, id },
-    )
-  }
 }
 
 /** The documents that match, as the plan comes upon them, each once. */
@@ -71,15 +60,20 @@ function* throughIndex<T>(
   figures: Figures,
 ): Generator<T, void, undefined> {
   const seen = plan.repeats ? new Set<Id>() : undefined
-  const short = shortIdKey()
   for (const part of plan.parts) {
-    for (const entry of entriesOf(reader.view, index, part, plan.reverse)) {
-      figures.entriesExamined++
-      const id = idOfEntry(index, entry)
-      if (seen !== undefined && !isFirst(seen, id)) continue
-      figures.documentsExamined++
-      const document = follow(reader, index, id, short)
-      if (part.exact || matches(document)) yield document
+    const entries = entriesOf(reader.view, index, part, plan.reverse)
+    const documents = new Follower(reader, index, entries, seen)
+    const examinedBefore = figures.entriesExamined
+    try {
+      for (;;) {
+        const document = documents.next()
+        figures.entriesExamined = examinedBefore + documents.entriesExamined
+        if (document === undefined) break
+        figures.documentsExamined++
+        if (part.exact || matches(document)) yield document
+      }
+    } finally {
+      documents.close()
     }
   }
 }
@@ -148,42 +142,8 @@ export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   return Buffer.copyBytesFrom(bytes, start, end - start)
 }
 
-interface KeyedValue {
-  readonly key: Uint8Array
-  readonly value: Uint8Array
-}
-
-export function idOfEntry(index: IndexInfo, { key, value }: KeyedValue): Id {
-  return index.unique ? decodeId(value, 0, value.length) : idOf(key, 0, key.length)
-}
-
 function isFirst(seen: Set<Id>, id: Id): boolean {
   if (seen.has(id)) return false
   seen.add(id)
   return true
-}
-
-/** Keys of numbers below are 4 bytes. */
-const SHORT_ID_END = 0x8000_0000
-
-/** Where a run encodes short ids, one after another: an allocation fewer for each document. */
-export function shortIdKey(): Uint8Array {
-  return new Uint8Array(4)
-}
-
-/**
- * The document that an entry of the index is of.
- * @param short of `shortIdKey`, the run's own
- */
-export function follow<T>(
-  reader: CollectionReader<T>,
-  index: IndexInfo,
-  id: Id,
-  short: Uint8Array,
-): T {
-  const isShort = typeof id === 'number' && id < SHORT_ID_END
-  if (isShort) encodeIdInto(short, id)
-  const document = reader.read(isShort ? short : encodeId(id))
-  if (document === undefined) throw new DanglingEntryError(reader.name, index.name, id)
-  return document
 }

@@ -53,6 +53,7 @@ export class PageReader implements PageSource {
   readonly #referenced: Uint8Array
   readonly #private: PrivateFrames
   readonly #file: PageLoader | undefined
+  readonly #wakeSequencer: () => void
   #directory: DirectoryReferences
   #sequence = 0
   #inside = false
@@ -61,8 +62,14 @@ export class PageReader implements PageSource {
   /**
    * @param slotIndex of this thread, from `takeReaderSlot`
    * @param file undefined: in memory, where nothing is ever evicted
+   * @param wakeSequencer when this thread, or others, had to read pages from the file
    */
-  constructor(buffer: SharedArrayBuffer, slotIndex: number, file: PageLoader | undefined) {
+  constructor(
+    buffer: SharedArrayBuffer,
+    slotIndex: number,
+    file: PageLoader | undefined,
+    wakeSequencer: () => void = () => undefined,
+  ) {
     const region = new Region(buffer)
     const { memory, layout, control } = region
     this.#region = region
@@ -70,6 +77,7 @@ export class PageReader implements PageSource {
     this.words = region.words
     this.#referenced = region.referenced
     this.#file = file
+    this.#wakeSequencer = wakeSequencer
     this.#versions = new VersionReader(memory, control, layout, slotIndex)
     this.#directory = this.#versions.directory
     this.#table = new PageTable(memory, control, region.words, layout)
@@ -161,7 +169,7 @@ export class PageReader implements PageSource {
       throw new StoreCorruptError(place, 'page', `${pageId} in memory`, 'missing')
     }
     const frame = this.#private.read(this.#file, pageId, checksum)
-    want(this.#region.memory, pageId, checksum)
+    if (want(this.#region.memory, pageId, checksum)) this.#wakeSequencer()
     return frame
   }
 

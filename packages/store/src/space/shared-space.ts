@@ -334,19 +334,29 @@ export class SharedSpace implements PageSpace {
 
   /**
    * Reads pages that readers asked for, up to so many; what is left is taken up the next time, if it is not
-   * overwritten by then. Waits for no reader.
+   * overwritten by then. Waits for no reader. Returns whether it read any.
    */
-  admitWanted(pagesMax: number = ADMISSIONS_MAX): void {
+  admitWanted(pagesMax: number = ADMISSIONS_MAX): boolean {
     const file = this.#file
-    if (file === undefined) return
+    if (file === undefined) return false
     let left = pagesMax
+    let hasRoom = true
     this.#wanted.take((pageId, checksum) => {
       if (this.#table.find(pageId) !== NOT_RESIDENT) return true
-      if (!this.#hasRoomToAdmit()) return false
+      hasRoom = this.#hasRoomToAdmit()
+      if (!hasRoom) return false
       this.#admit(file, pageId, checksum)
       left--
       return left > 0
     })
+    // Otherwise who waits for requests would be busy with these until readers leave.
+    if (!hasRoom) this.#wanted.forget()
+    return left < pagesMax
+  }
+
+  /** Whether readers ask for pages that they had to read from the file. */
+  get hasWanted(): boolean {
+    return this.#file !== undefined && this.#wanted.isPending
   }
 
   #hasRoomToAdmit(): boolean {

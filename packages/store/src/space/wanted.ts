@@ -9,11 +9,17 @@ import type { SharedMemory } from '@ringbolt/ring'
 import { NO_PAGE } from '../page/page.ts'
 import { WANTED_ENTRIES, WORD_WANTED_CURSOR, wantedWord } from './layout.ts'
 
-export function want(memory: SharedMemory, pageId: number, checksum: number): void {
-  const word = wantedWord(memory.add(WORD_WANTED_CURSOR, 1))
+/** Requests that are worth waking the sequencer for. A power of two. */
+const REQUESTS_PER_WAKE = 16
+
+/** @returns whether the sequencer is to be woken if it sleeps */
+export function want(memory: SharedMemory, pageId: number, checksum: number): boolean {
+  const cursor = memory.add(WORD_WANTED_CURSOR, 1)
+  const word = wantedWord(cursor)
   memory.store(word + 1, checksum | 0)
   // Read by the sequencer, with the word before it.
   memory.store(word, pageId | 0)
+  return (cursor & (REQUESTS_PER_WAKE - 1)) === 0
 }
 
 /** The sequencer's end. */
@@ -29,6 +35,16 @@ export class Wanted {
   /** How often readers have read a page from the file; wraps at 2^32. */
   get requests(): number {
     return this.#memory.load(WORD_WANTED_CURSOR) >>> 0
+  }
+
+  /** Whether there are requests not yet taken. */
+  get isPending(): boolean {
+    return this.#memory.load(WORD_WANTED_CURSOR) !== this.#taken
+  }
+
+  /** There is no room for what is wanted: it will be asked for again. */
+  forget(): void {
+    this.#taken = this.#memory.load(WORD_WANTED_CURSOR)
   }
 
   /** Calls with requests not yet taken, the oldest first, as long as the call returns true. */

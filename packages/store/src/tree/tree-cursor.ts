@@ -58,6 +58,8 @@ export class TreeCursor {
   readonly #key = Buffer.alloc(KEY_BYTES_MAX)
   #lowBytes = 0
   #height = 0
+  /** Frame of the leaf that it stands in, until the read ends. */
+  #leaf = 0
   #overflowPage = NO_PAGE
   #overflowChecksum = 0
 
@@ -99,7 +101,7 @@ export class TreeCursor {
     return this.#settle(this.#locate(0), reverse)
   }
 
-  /** A copy of the key of the entry it stands on. */
+  /** A copy of the key of the entry it stands on. Within the same read as the call that led there, like all below. */
   key(): Buffer {
     const length = this.#copyKey()
     const key = Buffer.allocUnsafe(length)
@@ -126,7 +128,6 @@ export class TreeCursor {
         this.#corruption,
       )
     }
-    this.#read(this.#locate(0))
     const value = Buffer.allocUnsafe(length)
     value.set(this.#bytes.subarray(this.valueStart, this.valueStart + length))
     return value
@@ -134,7 +135,7 @@ export class TreeCursor {
 
   #copyKey(): number {
     if (this.#height === 0) throw new Error('the cursor stands on no entry')
-    const leaf = this.#locate(0)
+    const leaf = this.#leaf
     const index = this.#indexes[0]!
     if (index < 0 || index >= nodeCount(this.#words, leaf)) {
       throw new Error('the cursor stands on no entry')
@@ -225,6 +226,7 @@ export class TreeCursor {
 
   /** What the fields say of the entry it stands on. */
   #read(leaf: number): void {
+    this.#leaf = leaf
     const words = this.#words
     const cell = this.#cell
     const slot = words[slotsWord(leaf, nodeCount(words, leaf)) + this.#indexes[0]!]!

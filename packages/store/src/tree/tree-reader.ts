@@ -24,8 +24,14 @@ import {
   searchBranch,
   searchNode,
   slotsWord,
+  touchArrays,
+  touchCell,
 } from './node.ts'
 import { readOverflow } from './overflow.ts'
+
+/** Keys that are looked for at once: their lines are to stay in the nearer caches until they are read. */
+export const PREPARED_MAX = 64
+const NO_TREE = -1
 
 export class TreeReader {
   /** Commit sequence of the entry found. */
@@ -40,7 +46,18 @@ export class TreeReader {
   readonly #words: Uint32Array
   readonly #corruption: Corruption
   readonly #cell = new LeafCell()
+  /** Nothing to anybody: keeps the loads of `touchArrays` from being optimized away. */
+  touched = 0
   #foundTree = 0
+  #rootPage = 0
+  #rootChecksum = 0
+  #leafPage = 0
+  #leafChecksum = 0
+  #preparedTree = NO_TREE
+  /** Of each key prepared: its leaf, and its index there, negative when it is not there. */
+  readonly #preparedPages = new Uint32Array(PREPARED_MAX)
+  readonly #preparedChecksums = new Uint32Array(PREPARED_MAX)
+  readonly #preparedIndexes = new Int32Array(PREPARED_MAX)
   #foundPage = 0
   #foundChecksum = 0
 
@@ -57,25 +74,56 @@ export class TreeReader {
    * @throws StoreCorruptError
    */
   find(directory: DirectoryView, tree: number, key: Uint8Array): boolean {
-    const source = this.#source
-    const bytes = this.#bytes
+    const entry = this.#liveEntry(directory, tree)
+    if (entry < 0) return false
     const words = this.#words
-    const corruption = this.#corruption
-    let reference = locateEntry(source, directory, tree, corruption)
-    if (reference < 0 || stateOf(words, reference) !== TreeState.live) return false
-    let level = heightOf(words, reference, corruption) - 1
-    let frame = source.locate(words[reference + ENTRY_ROOT]!, words[reference + ENTRY_CHECKSUM]!)
-    checkNode(words, frame, level, tree, corruption)
-    while (level > 0) {
-      const child = searchBranch(bytes, words, frame, key, corruption)
-      reference = referencesWord(frame, nodeCount(words, frame)) + 2 * child
-      frame = source.locate(words[reference]!, words[reference + 1]!)
-      level--
-      checkNode(words, frame, level, tree, corruption)
-    }
-    const index = searchNode(bytes, words, frame, true, key, corruption)
+    this.#descend(this.#rootOf(entry), tree, key)
+    const frame = this.#source.locate(this.#leafPage, this.#leafChecksum)
+    this.touched = touchArrays(words, frame)
+    const index = this.#indexIn(frame, tree, key)
     if (index < 0) return false
     this.#found(frame, index, tree)
+    return true
+  }
+
+  /**
+   * Looks for several keys at once, so that the processor waits for their lines at the same time instead of for one
+   * after another; `findPrepared` then finds them, within the same read.
+   * @param count of `keys`, PREPARED_MAX at the most
+   * @throws StoreCorruptError
+   */
+  prepare(
+    directory: DirectoryView,
+    tree: number,
+    keys: readonly Uint8Array[],
+    count: number,
+  ): void {
+    const words = this.#words
+    const entry = this.#liveEntry(directory, tree)
+    this.#preparedTree = entry < 0 ? NO_TREE : tree
+    if (entry < 0) return
+    const height = this.#rootOf(entry)
+    for (let at = 0; at < count; at++) {
+      this.#descend(height, tree, keys[at]!)
+      this.#preparedPages[at] = this.#leafPage
+      this.#preparedChecksums[at] = this.#leafChecksum
+      this.touched = touchArrays(words, this.#preparedFrame(at))
+    }
+    for (let at = 0; at < count; at++) {
+      const frame = this.#preparedFrame(at)
+      const index = this.#indexIn(frame, tree, keys[at]!)
+      this.#preparedIndexes[at] = index
+      if (index < 0) continue
+      const slot = words[slotsWord(frame, nodeCount(words, frame)) + index]!
+      this.touched = touchCell(words, frame, slot)
+    }
+  }
+
+  /** @param at of the keys that were prepared last */
+  findPrepared(at: number): boolean {
+    const index = this.#preparedIndexes[at]!
+    if (this.#preparedTree === NO_TREE || index < 0) return false
+    this.#found(this.#preparedFrame(at), index, this.#preparedTree)
     return true
   }
 
@@ -113,6 +161,44 @@ export class TreeReader {
 
   exists(directory: DirectoryView, tree: number): boolean {
     return this.#liveEntry(directory, tree) >= 0
+  }
+
+  /** Notes where a way down begins: the entry's page may be gone on the way. Returns the tree's height. */
+  #rootOf(entry: number): number {
+    const words = this.#words
+    this.#rootPage = words[entry + ENTRY_ROOT]!
+    this.#rootChecksum = words[entry + ENTRY_CHECKSUM]!
+    return heightOf(words, entry, this.#corruption)
+  }
+
+  /** From the root noted to the leaf in which the key stands if it does. */
+  #descend(height: number, tree: number, key: Uint8Array): void {
+    const source = this.#source
+    const words = this.#words
+    const corruption = this.#corruption
+    let page = this.#rootPage
+    let checksum = this.#rootChecksum
+    for (let level = height - 1; level > 0; level--) {
+      const frame = source.locate(page, checksum)
+      checkNode(words, frame, level, tree, corruption)
+      const child = searchBranch(this.#bytes, words, frame, key, corruption)
+      const reference = referencesWord(frame, nodeCount(words, frame)) + 2 * child
+      page = words[reference]!
+      checksum = words[reference + 1]!
+    }
+    this.#leafPage = page
+    this.#leafChecksum = checksum
+  }
+
+  #indexIn(leaf: number, tree: number, key: Uint8Array): number {
+    const words = this.#words
+    checkNode(words, leaf, 0, tree, this.#corruption)
+    return searchNode(this.#bytes, words, leaf, true, key, this.#corruption)
+  }
+
+  /** Located again: of pages that a reader reads from the file, it keeps a few only. */
+  #preparedFrame(at: number): number {
+    return this.#source.locate(this.#preparedPages[at]!, this.#preparedChecksums[at]!)
   }
 
   #liveEntry(directory: DirectoryView, tree: number): number {

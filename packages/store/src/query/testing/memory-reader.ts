@@ -17,7 +17,7 @@ interface Row {
   readonly value: Buffer
 }
 
-class MemoryView implements ReadView {
+export class MemoryView implements ReadView {
   readonly sequence = 1
   readonly trees = new Map<number, readonly Row[]>()
   entriesRead = 0
@@ -128,6 +128,11 @@ export class MemoryCollection implements CollectionReader<MemoryDocument> {
   decode(value: Buffer): MemoryDocument {
     this.documentsRead++
     return this.#documents.get(decodeId(value, 0, value.length))!
+  }
+
+  /** None: each is counted when it is asked for. */
+  readAhead(): undefined[] {
+    return []
   }
 
   read(key: Uint8Array): MemoryDocument | undefined {
