@@ -329,7 +329,12 @@ Examples:
 
 program
   .command('simulate')
-  .description('The log on a simulated disk: seeds of workloads, faults and crashes.')
+  .description('A database on a simulated disk: seeds of workloads, faults and crashes.')
+  .addOption(
+    new Option('--of <what>', 'the whole engine, or the log alone')
+      .choices(['store', 'log'])
+      .default('store'),
+  )
   .option('--first-seed <n>', 'the first one', wholeNumber(0), 0)
   .option('--count <n>', 'how many', wholeNumber(1), 10_000)
   .option('--threads <n>', 'over how many threads', wholeNumber(1, 256), availableParallelism())
@@ -346,6 +351,7 @@ program
 
 Examples:
   $ pnpm stress simulate
+  $ pnpm stress simulate --of log
   $ pnpm stress simulate --first-seed 1000000 --count 1000000
   $ pnpm stress simulate --first-seed 4711 --count 1`,
   )

@@ -2,8 +2,12 @@
 import { parentPort } from 'node:worker_threads'
 import { errorToPlain, type PlainError } from '@ringbolt/ring'
 import { runCampaign, type SeedFailure } from '@ringbolt/wal/simulation'
+import { runStoreCampaign } from 'ringbolt/simulation'
+
+export type Subject = 'store' | 'log'
 
 export interface Stretch {
+  readonly of: Subject
   readonly firstSeed: number
   readonly count: number
 }
@@ -18,11 +22,13 @@ export type StretchReply =
     }
   | { readonly kind: 'failed'; readonly error: PlainError }
 
-function run(stretch: Stretch): StretchReply {
+function run({ of, firstSeed, count }: Stretch): StretchReply {
   try {
-    const { seeds, operations, coverage, failures } = runCampaign({
-      ...stretch,
-      failuresMax: stretch.count,
+    const campaign = of === 'store' ? runStoreCampaign : runCampaign
+    const { seeds, operations, coverage, failures } = campaign({
+      firstSeed,
+      count,
+      failuresMax: count,
     })
     return { kind: 'done', seeds, operations, coverage: coverage.entries(), failures }
   } catch (error) {

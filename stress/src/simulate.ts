@@ -1,6 +1,6 @@
 /**
- * A campaign over the log's simulation: seeds, spread over threads, each a workload on a simulated
- * disk with its faults and crashes. The operation log of each failing seed is saved.
+ * A campaign over a simulation, the store's or the log's: seeds, spread over threads, each a workload on a
+ * simulated disk with its faults and crashes. The operation log of each failing seed is saved.
  */
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -10,9 +10,10 @@ import { errorFromPlain } from '@ringbolt/ring'
 import type { SeedFailure } from '@ringbolt/wal/simulation'
 import type { ProgressView } from './progress.ts'
 import { type Report, thousands } from './report.ts'
-import type { Stretch, StretchReply } from './simulate-thread.ts'
+import type { Stretch, StretchReply, Subject } from './simulate-thread.ts'
 
 export interface SimulateOptions {
+  readonly of: Subject
   readonly firstSeed: number
   readonly count: number
   readonly threads: number
@@ -43,7 +44,7 @@ export async function simulate(
   const seconds = (performance.now() - startedMs) / 1000
   const saved = campaign.failures.map((failure) => save(options.failureFolder, failure))
   return {
-    run: `simulation of the log, seeds ${options.firstSeed} to ${options.firstSeed + options.count - 1}`,
+    run: `simulation of the ${options.of}, seeds ${options.firstSeed} to ${options.firstSeed + options.count - 1}`,
     seed: options.firstSeed,
     folder: saved.length > 0 ? resolve(options.failureFolder) : null,
     figures: [
@@ -56,7 +57,7 @@ export async function simulate(
     ],
     verdicts: [
       {
-        name: 'the log does what its model does, under every seed',
+        name: `the ${options.of} does what its model does, under every seed`,
         ok: campaign.failures.length === 0 && campaign.seeds === options.count,
         detail: `${thousands(campaign.seeds)} of ${thousands(options.count)} seeds run, ${campaign.failures.length} failed`,
       },
@@ -96,10 +97,10 @@ class Campaign {
   }
 
   #take(): Stretch | undefined {
-    const { firstSeed, count, failuresMax } = this.#options
+    const { of, firstSeed, count, failuresMax } = this.#options
     const remaining = firstSeed + count - this.#nextSeed
     if (remaining <= 0 || this.failures.length >= failuresMax) return undefined
-    const stretch = { firstSeed: this.#nextSeed, count: Math.min(STRETCH_SEEDS, remaining) }
+    const stretch = { of, firstSeed: this.#nextSeed, count: Math.min(STRETCH_SEEDS, remaining) }
     this.#nextSeed += stretch.count
     return stretch
   }

@@ -119,23 +119,15 @@ export class DocumentWriter {
 
   #value(value: unknown): void {
     if (this.#position + FIXED_BYTES_MAX > this.#bytes.length) this.#grow(FIXED_BYTES_MAX)
-    switch (typeof value) {
-      case 'string':
-        return this.#string(value)
-      case 'number':
-        return this.#number(value)
-      case 'boolean':
-        return this.#tag(value ? Tag.true : Tag.false)
-      case 'undefined':
-        return this.#tag(Tag.undefined)
-      case 'bigint':
-        return this.#bigint(value)
-      case 'object':
-        return value === null ? this.#tag(Tag.null) : this.#composite(value)
-      case 'function':
-      case 'symbol':
-        throw this.#refusal(`a ${typeof value} cannot be stored`)
-    }
+    // Not a switch: that asks the runtime for the type's name.
+    if (typeof value === 'string') this.#string(value)
+    else if (typeof value === 'number') this.#number(value)
+    else if (typeof value === 'boolean') this.#tag(value ? Tag.true : Tag.false)
+    else if (value === null) this.#tag(Tag.null)
+    else if (value === undefined) this.#tag(Tag.undefined)
+    else if (typeof value === 'object') this.#composite(value)
+    else if (typeof value === 'bigint') this.#bigint(value)
+    else throw this.#refusal(`a ${typeof value} cannot be stored`)
   }
 
   #tag(tag: number): void {

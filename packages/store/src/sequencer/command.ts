@@ -24,6 +24,7 @@
  */
 
 import { StoreTooLargeError } from '../errors.ts'
+import { readU16, readU32, writeU16, writeU32 } from './little-endian.ts'
 
 /** What an entry must be for the command to hold: absent, or last changed at this commit sequence. */
 export type Expectation = 'absent' | number
@@ -65,6 +66,8 @@ const OPEN_BOUND = 0xffff_ffff
 const U32_RANGE = 2 ** 32
 const EMPTY = new Uint8Array(0)
 const FIRST_BYTES = 512
+/** Up to it a loop beats the call into the runtime. */
+const SHORT_KEY_BYTES = 24
 
 /** Builds one command. Keys and values are copied. */
 export class CommandBuilder {
@@ -102,8 +105,8 @@ export class CommandBuilder {
   checkRange(tree: number, from: Uint8Array | undefined, to: Uint8Array | undefined): number {
     const at = this.#end
     const ordinal = this.#add(Code.checkRange, tree, from ?? EMPTY, to ?? EMPTY, undefined)
-    if (from === undefined) this.#bytes.writeUInt32LE(OPEN_BOUND, at + 4)
-    if (to === undefined) this.#bytes.writeUInt32LE(OPEN_BOUND, at + 8)
+    if (from === undefined) writeU32(this.#bytes, at + 4, OPEN_BOUND)
+    if (to === undefined) writeU32(this.#bytes, at + 8, OPEN_BOUND)
     return ordinal
   }
 
@@ -132,17 +135,17 @@ export class CommandBuilder {
     const bytes = this.#bytes
     bytes[0] = FORMAT
     bytes[1] = 0
-    bytes.writeUInt16LE(slot, SLOT_OFFSET)
-    bytes.writeUInt32LE(this.#count, COUNT_OFFSET)
-    bytes.writeUInt32LE(this.snapshotSequence % U32_RANGE, SEQUENCE_LOW_OFFSET)
-    bytes.writeUInt32LE(Math.floor(this.snapshotSequence / U32_RANGE), SEQUENCE_HIGH_OFFSET)
+    writeU16(bytes, SLOT_OFFSET, slot)
+    writeU32(bytes, COUNT_OFFSET, this.#count)
+    writeU32(bytes, SEQUENCE_LOW_OFFSET, this.snapshotSequence % U32_RANGE)
+    writeU32(bytes, SEQUENCE_HIGH_OFFSET, Math.floor(this.snapshotSequence / U32_RANGE))
     return bytes.subarray(0, this.#end)
   }
 
   #addNumber(code: Code, tree: number, value: number): number {
     const at = this.#end
     const ordinal = this.#add(code, tree, EMPTY, EMPTY, undefined)
-    this.#bytes.writeUInt32LE(value, at + 8)
+    writeU32(this.#bytes, at + 8, value)
     return ordinal
   }
 
@@ -166,14 +169,15 @@ export class CommandBuilder {
     bytes[at] = code
     bytes[at + 1] =
       expect === undefined ? Expect.any : withSequence ? Expect.sequence : Expect.absent
-    bytes.writeUInt16LE(tree, at + 2)
-    bytes.writeUInt32LE(key.length, at + 4)
-    bytes.writeUInt32LE(value.length, at + 8)
+    writeU16(bytes, at + 2, tree)
+    writeU32(bytes, at + 4, key.length)
+    writeU32(bytes, at + 8, value.length)
     if (withSequence) {
-      bytes.writeUInt32LE(expect % U32_RANGE, at + OPERATION_HEADER_BYTES)
-      bytes.writeUInt32LE(Math.floor(expect / U32_RANGE), at + OPERATION_HEADER_BYTES + 4)
+      writeU32(bytes, at + OPERATION_HEADER_BYTES, expect % U32_RANGE)
+      writeU32(bytes, at + OPERATION_HEADER_BYTES + 4, Math.floor(expect / U32_RANGE))
     }
-    bytes.set(key, start)
+    if (key.length > SHORT_KEY_BYTES) bytes.set(key, start)
+    else for (let index = 0; index < key.length; index++) bytes[start + index] = key[index]!
     bytes.set(value, start + key.length)
     this.#end = end
     return this.#count++
@@ -236,11 +240,11 @@ export class CommandReader {
         `command format ${bytes[start]}.${bytes[start + 1]}, expected ${FORMAT}.0`,
       )
     }
-    this.slot = bytes.readUInt16LE(start + SLOT_OFFSET)
-    this.operationCount = bytes.readUInt32LE(start + COUNT_OFFSET)
+    this.slot = readU16(bytes, start + SLOT_OFFSET)
+    this.operationCount = readU32(bytes, start + COUNT_OFFSET)
     this.snapshotSequence =
-      bytes.readUInt32LE(start + SEQUENCE_HIGH_OFFSET) * U32_RANGE +
-      bytes.readUInt32LE(start + SEQUENCE_LOW_OFFSET)
+      readU32(bytes, start + SEQUENCE_HIGH_OFFSET) * U32_RANGE +
+      readU32(bytes, start + SEQUENCE_LOW_OFFSET)
     if (this.operationCount === 0) return this.#refuse('a command without operations')
     return true
   }
@@ -257,9 +261,9 @@ export class CommandReader {
     this.ordinal++
     this.code = bytes[at]!
     this.expect = bytes[at + 1]!
-    this.tree = bytes.readUInt16LE(at + 2)
-    const first = bytes.readUInt32LE(at + 4)
-    const second = bytes.readUInt32LE(at + 8)
+    this.tree = readU16(bytes, at + 2)
+    const first = readU32(bytes, at + 4)
+    const second = readU32(bytes, at + 8)
     if (this.code < Code.put || this.code > Code.setDefinition) {
       return this.#refuse(`operation code ${this.code}`)
     }
@@ -283,7 +287,7 @@ export class CommandReader {
     let start = at + OPERATION_HEADER_BYTES
     if (this.expect === Expect.sequence) {
       if (this.#end - start < SEQUENCE_BYTES) return this.#refuse('an operation cut short')
-      this.expectedSequence = bytes.readUInt32LE(start + 4) * U32_RANGE + bytes.readUInt32LE(start)
+      this.expectedSequence = readU32(bytes, start + 4) * U32_RANGE + readU32(bytes, start)
       start += SEQUENCE_BYTES
     }
     if (this.#end - start < this.#keyBytes + this.#valueBytes) {
