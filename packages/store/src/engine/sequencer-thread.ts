@@ -75,4 +75,8 @@ function main(port: MessagePort, work: SequencerWork): void {
 }
 
 if (parentPort === null) throw new Error('sequencer-thread.js is started by open, as a worker')
-main(parentPort, workerData)
+const port = parentPort
+// The owner may not have the lock yet, and may never get it: then the thread ends, having opened nothing.
+port.once('message', (hasLock: boolean) => {
+  if (hasLock) main(port, workerData)
+})

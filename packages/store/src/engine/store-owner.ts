@@ -11,6 +11,7 @@ import { Attachment, type StoreHandle } from './attachment.ts'
 import { lockPathOf, mainPathOf } from './file-folders.ts'
 import { type OpenOptions, settingsOf } from './options.ts'
 import type { ClosedMessage, OpenedMessage, SequencerWork } from './sequencer-thread.ts'
+import type { StoreMemory } from './store-core.ts'
 
 const IN_MEMORY = ':memory:'
 const BUSY_TIMEOUT_MS = 5000
@@ -21,12 +22,58 @@ type Release = () => Promise<void>
 export async function openOwner(path: string, options: OpenOptions): Promise<StoreOwner> {
   const settings = settingsOf(options)
   const mainPath = path === IN_MEMORY ? undefined : mainPathOf(path)
-  const release = await lockOf(mainPath, options)
+  const locked = lockOf(mainPath, options)
+  // Starts, and loads its modules, while the lock is waited for: most of what opening takes.
+  const thread = new SequencerThread({ mainPath, settings })
+  let release: Release
   try {
-    return await StoreOwner.start({ mainPath, settings }, release)
+    release = await locked
+  } catch (error) {
+    await thread.cancel()
+    throw error
+  }
+  try {
+    const handle = { ...(await thread.open()), mainPath }
+    return new StoreOwner(thread, handle, release)
   } catch (error) {
     await release()
     throw error
+  }
+}
+
+/** The worker, before and while it is the sequencer. */
+class SequencerThread {
+  readonly worker: Worker
+  readonly exited: Promise<unknown>
+  readonly #first: Promise<OpenedMessage>
+
+  constructor(workerData: SequencerWork) {
+    this.worker = new Worker(new URL('./sequencer-thread.js', import.meta.url), {
+      workerData,
+      name: 'ringbolt-sequencer',
+      // Flags of the program's own, as `--input-type`, are not for a file of ours.
+      execArgv: [],
+    })
+    // Listened for from the start: when this thread was busy, `message` and `exit` come in one go.
+    this.exited = new Promise((resolve) => this.worker.once('exit', resolve))
+    this.#first = firstMessage(this.worker)
+    // Told by `open`; a thread that is cancelled ends without a message.
+    this.#first.catch(() => undefined)
+  }
+
+  /** Once the lock is held. @throws what recovery throws */
+  async open(): Promise<StoreMemory> {
+    this.worker.postMessage(true)
+    const message = await this.#first
+    if (message.kind === 'opened') return message.memory
+    await this.exited
+    throw errorFromPlain(message.error)
+  }
+
+  /** Ends by itself: Node may abort when a thread is terminated while it loads modules. */
+  async cancel(): Promise<void> {
+    this.worker.postMessage(false)
+    await this.exited
   }
 }
 
@@ -54,30 +101,7 @@ export class StoreOwner {
   readonly #closed: Promise<ClosedMessage>
   #closing: Promise<void> | undefined
 
-  static async start(work: SequencerWork, release: Release): Promise<StoreOwner> {
-    const worker = new Worker(new URL('./sequencer-thread.js', import.meta.url), {
-      workerData: work,
-      name: 'ringbolt-sequencer',
-      // Flags of the program's own, as `--input-type`, are not for a file of ours.
-      execArgv: [],
-    })
-    // Listened for from the start: when this thread was busy, `message` and `exit` come in one go.
-    const exited = new Promise((resolve) => worker.once('exit', resolve))
-    const message = await firstMessage(worker)
-    if (message.kind === 'failed') {
-      await exited
-      throw errorFromPlain(message.error)
-    }
-    const { mainPath } = work
-    return new StoreOwner(worker, exited, { ...message.memory, mainPath }, release)
-  }
-
-  private constructor(
-    worker: Worker,
-    exited: Promise<unknown>,
-    handle: StoreHandle,
-    release: Release,
-  ) {
+  constructor({ worker, exited }: SequencerThread, handle: StoreHandle, release: Release) {
     this.#exited = exited
     this.#release = release
     this.attachment = new Attachment(handle)
