@@ -5,7 +5,9 @@
  * A checkpoint lets the oracle read what the log holds beyond the last one, and only then lets go of
  * it: so the log stays small however long a run lasts, and nothing goes unproved.
  */
+
 import type { RecordableHistogram } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openRing, type Ring } from '@ringbolt/ring'
 import { type Log, type LogLock, lsnOf, openLog, type SharedLogStats } from '@ringbolt/wal'
 import { SilenceError } from './errors.ts'
@@ -58,6 +60,9 @@ export interface LivePhaseResult {
 }
 
 const LOOK_MS = 20
+const OPENER_ALONE = 1
+/** Deaths are told at once and taken up by the log's thread when it next looks; on a busy machine that takes a while. */
+const PLACES_FREE_MS_MAX = 5000
 const SAMPLE_MS = 1000
 
 export async function livePhase(options: LivePhaseOptions): Promise<LivePhaseResult> {
@@ -156,10 +161,16 @@ class Watch {
     return this.#silence.longestMs
   }
 
-  stop(): Promise<SharedLogStats> {
+  /** The figures at the end; the log's thread is given time to close what the last workers held. */
+  async stop(): Promise<SharedLogStats> {
     clearInterval(this.#looking)
     clearInterval(this.#sampling)
-    return this.#log.stats()
+    const deadlineMs = performance.now() + PLACES_FREE_MS_MAX
+    for (;;) {
+      const stats = await this.#log.stats()
+      if (stats.threadsAttached === OPENER_ALONE || performance.now() >= deadlineMs) return stats
+      await sleep(LOOK_MS)
+    }
   }
 
   async sampleMemory(): Promise<void> {
