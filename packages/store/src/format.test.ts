@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { DocumentCodec } from './document/codec.ts'
 import { encodeId, encodeIndexKey } from './document/keys.ts'
 import { CommandBuilder } from './sequencer/command.ts'
+import { decodeNoteFrame, encodeNoteFrame } from './sequencer/group-note.ts'
 import * as tree from './tree/layout.ts'
 
 const format = readFileSync(new URL('../../../docs/FORMAT.md', import.meta.url), 'utf8')
@@ -50,6 +51,13 @@ test('the example of a command is what is built', () => {
   command.checkDefinition(1, 2)
   command.put(1, encodeId(7), Buffer.from('v'), 'absent')
   expect(hex(command.finish(3))).toBe(example('Commands'))
+})
+
+test('the example of a note is what is written, and is read again', () => {
+  const note = { pageIds: [5, 3, 200], reclaimedPagesMax: 0, timeMs: 3 * 24 * 3_600_000 }
+  const frame = encodeNoteFrame(note)
+  expect(hex(frame.subarray(4, 4 + 24))).toBe(example('Notes'))
+  expect(decodeNoteFrame(frame)).toEqual({ note, endByte: frame.length })
 })
 
 test('the example of a document is what is encoded', () => {

@@ -92,7 +92,12 @@ function readAll(isJudged = true): Set<string> {
     core = StoreCore.open(
       fileFolders(path, true),
       settingsOf({ readOnly: true, cacheBytes: 2 * MIB }),
-      { nowMs: () => 0, sleep: () => undefined, randomBytes: (count) => new Uint8Array(count) },
+      {
+        nowMs: () => 0,
+        wallMs: () => 0,
+        sleep: () => undefined,
+        randomBytes: (count) => new Uint8Array(count),
+      },
     )
     attachment = new Attachment({ ...core.memory, mainPath: path })
     const db = new Documents({ engine: attachment.engine, environment: testEnvironment() })

@@ -6,11 +6,10 @@
  * be interrupted and repeated; pages of the replay are spilled only to places that no durable checkpoint uses, and
  * not at all when the database is only read: then they have to fit in the cache.
  */
-import { FRAME_HEADER_BYTES, FRAME_LENGTH_MASK } from '@ringbolt/ring'
-import { frameBytesOf, type LogGroup, type SegmentedLog } from '@ringbolt/wal'
-import { StoreCorruptError } from '../errors.ts'
-import { apply, PAGES_PER_OPERATION, validate } from '../sequencer/apply.ts'
-import { COMMAND_BYTES_MAX, CommandReader } from '../sequencer/command.ts'
+import type { LogGroup, SegmentedLog } from '@ringbolt/wal'
+import { PAGES_PER_OPERATION } from '../sequencer/apply.ts'
+import { COMMAND_BYTES_MAX } from '../sequencer/command.ts'
+import { GroupApplier } from '../sequencer/group-applier.ts'
 import { MainFile } from '../space/main-file.ts'
 import { PageIds } from '../space/page-ids.ts'
 import { createRegion } from '../space/region.ts'
@@ -142,68 +141,30 @@ function bringUp(parts: Parts, main: MainFile, stored: StoreLog | undefined): nu
 function makeCatalog({ space, trees }: Parts, sequence: number): void {
   space.makeRoom(PAGES_PER_OPERATION)
   trees.create(CATALOG_TREE, CATALOG_DEFINITION)
+  // No group's: every opening until the first checkpoint makes it so, of the file's first page.
+  space.takenPageIds()
   space.publish(space.seal(), sequence, trees.directory)
 }
 
 class Replay {
   readonly #parts: Parts
   readonly #baseSequence: number
-  readonly #reader = new CommandReader()
-  readonly #makeRoom: () => void
+  readonly #applier: GroupApplier
 
   constructor(parts: Parts, baseSequence: number) {
     this.#parts = parts
     this.#baseSequence = baseSequence
-    this.#makeRoom = () => parts.space.makeRoom(PAGES_PER_OPERATION)
+    this.#applier = new GroupApplier(parts.space, parts.trees)
   }
 
   /** @returns the sequence of its last record */
-  group({ body, firstLsn, firstSequence }: LogGroup, location: string): number {
+  group({ body, firstLsn, firstSequence, recordCount }: LogGroup, location: string): number {
     const { space, trees } = this.#parts
-    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    let sequence = this.#baseSequence + firstSequence - 1
-    for (let at = 0; at < bytes.length; ) {
-      const header = bytes.readInt32LE(at)
-      const recordBytes = header & FRAME_LENGTH_MASK
-      const start = at + FRAME_HEADER_BYTES
-      if (header > 0) {
-        sequence++
-        this.#record(bytes, start, start + recordBytes, sequence, {
-          file: location,
-          offset: firstLsn + at,
-        })
-      }
-      at += frameBytesOf(recordBytes)
-    }
+    const first = this.#baseSequence + firstSequence
+    this.#applier.apply(body, first, { file: location, offset: firstLsn })
+    const sequence = first + recordCount - 1
     space.publish(space.seal(), sequence, trees.directory)
     space.reclaim()
     return sequence
-  }
-
-  /** What was logged had been validated: what does not hold now was never logged by this database. */
-  #record(
-    bytes: Buffer,
-    start: number,
-    end: number,
-    sequence: number,
-    place: { file: string; offset: number },
-  ): void {
-    const { trees } = this.#parts
-    const reader = this.#reader
-    reader.open(bytes, start, end)
-    const refusal = validate(reader, trees, this.#makeRoom)
-    if (refusal !== undefined) {
-      const { reason, operation } = refusal
-      const actual = `refused as ${reason}${reader.fault === undefined ? '' : `: ${reader.fault}`}`
-      const expected = 'a command that holds'
-      throw new StoreCorruptError(
-        place,
-        `record ${sequence}, operation ${operation}`,
-        expected,
-        actual,
-      )
-    }
-    reader.open(bytes, start, end)
-    apply(reader, trees, sequence, this.#makeRoom)
   }
 }

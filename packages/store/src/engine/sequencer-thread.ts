@@ -35,6 +35,7 @@ function sleep(durationMs: number): void {
 function openCore({ mainPath, settings }: SequencerWork): StoreCore {
   const environment = {
     nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
     sleep,
     randomBytes: (count: number) => new Uint8Array(randomBytes(count)),
   }

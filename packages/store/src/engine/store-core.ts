@@ -29,7 +29,10 @@ import type { StoreFolders } from './store-folders.ts'
 import { removeStoreLog } from './store-log.ts'
 
 export interface CoreEnvironment {
+  /** Monotonic. */
   readonly nowMs: () => number
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number
   readonly sleep: (durationMs: number) => void
   readonly randomBytes: (count: number) => Uint8Array
 }
@@ -171,7 +174,7 @@ export class StoreCore {
   }
 
   #makeSink(): StoreSink {
-    const { space, trees, sequence } = this.#state
+    const { space, trees, sequence, main } = this.#state
     return new StoreSink({
       log: this.#log,
       trees,
@@ -183,6 +186,7 @@ export class StoreCore {
       address: 0,
       acknowledgedBy: this.#settings.sync === 'full' ? 'sync' : 'write',
       groupBodyBytesMax: Math.min(this.#settings.ringBytes, this.#settings.segmentBytes / 4),
+      wallMs: main === undefined ? undefined : this.#environment.wallMs,
     })
   }
 
@@ -211,7 +215,7 @@ export class StoreCore {
   }
 
   #upkeep(worked: boolean): boolean {
-    const { space, trees } = this.#state
+    const { space } = this.#state
     const admitted = space.admitWanted()
     this.#revokeOldPins()
     let kept = this.#checkpointer?.step() === true
@@ -220,10 +224,7 @@ export class StoreCore {
     // A group that is not synced yet must not be published by upkeep.
     if (!worked && !this.#settings.readOnly && this.#sink.isSettled) {
       space.makeRoom(PAGES_PER_OPERATION)
-      if (trees.reclaimDropped(DROP_PAGES_PER_STEP)) {
-        this.#sink.publishUpkeep()
-        kept = true
-      }
+      if (this.#sink.reclaimDropped(DROP_PAGES_PER_STEP)) kept = true
     }
     return kept || admitted
   }

@@ -174,7 +174,7 @@ test.each(['writeGroup', 'sync'] as const)(
     expect(rig.published).toEqual([])
     expect(rig.sink.poisoned).toBeInstanceOf(Error)
     expect(() => rig.sink.writeGroup([])).toThrow('the disk is gone')
-    expect(() => rig.sink.publishUpkeep()).toThrow('the disk is gone')
+    expect(() => rig.sink.reclaimDropped(1)).toThrow('the disk is gone')
     await expect(commands.commit(put('b', '1'))).rejects.toMatchObject({
       code: 'RINGBOLT_POISONED',
     })

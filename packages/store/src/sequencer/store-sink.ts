@@ -3,13 +3,14 @@
  * ring to the log, and what was acknowledged is published.
  *
  *   runs of the ring ─► frames ─► validate ─┬─► refused: an entry in the client's ring of refusals
- *                                           └─► apply, sequence given ─► one log group, without a copy
+ *                                           └─► apply, sequence given ─► one log group: a note, and the
+ *                                               commands without a copy
  *
  * Threads: the sequencer's. The marks that `LogConsumer` moves are ring addresses.
  *
  * Invariants
  *  Q1 A command is in the log exactly when it was applied, in the order in which it was; its commit sequence
- *     is the base plus its ordinal in the log.
+ *     is the base plus its ordinal in the log. Before the first of a group stands a note (group-note.ts).
  *  Q2 A state is published only after its group was synced (`full`) or written (otherwise); the mark moves after.
  *  Q3 A refusal is stored before the mark passes its command.
  *  Q4 After a failure, of a write, a sync, or half-way through a command, nothing is logged or published any more:
@@ -24,6 +25,7 @@ import { StoreFullError } from '../errors.ts'
 import type { DirectoryReferences } from '../space/published.ts'
 import { apply, type CommandTrees, validate } from './apply.ts'
 import { CommandReader } from './command.ts'
+import { encodeNoteFrame } from './group-note.ts'
 import { Assemblies, isPart } from './parts.ts'
 import type { RefusalWriter } from './refusals.ts'
 
@@ -43,12 +45,16 @@ export interface VersionedSpace {
   seal(): number
   publish(version: number, sequence: number, directory: DirectoryReferences): void
   reclaim(): boolean
+  /** Ids of the pages made since it was last asked, in order. */
+  takenPageIds(): readonly number[]
 }
 
 /** `Trees` is one. */
 export interface SinkTrees extends CommandTrees {
   /** Of the working version. */
   readonly directory: DirectoryReferences
+  /** Gives back about so many pages of dropped trees; false when there was nothing to be done. */
+  reclaimDropped(pagesMax: number): boolean
 }
 
 export interface StoreSinkParts {
@@ -67,6 +73,8 @@ export interface StoreSinkParts {
   /** When a group is acknowledged. */
   readonly acknowledgedBy: 'sync' | 'write'
   readonly groupBodyBytesMax: number
+  /** For the notes. Undefined: nobody reads the log, and it gets none. */
+  readonly wallMs: (() => number) | undefined
 }
 
 /** The newest published state, and where the log stands after it. */
@@ -157,12 +165,25 @@ export class StoreSink implements GroupSink {
     })
   }
 
-  /** Publishes changes of the trees that no command made: the reclaiming of dropped ones. Only when settled. */
-  publishUpkeep(): void {
+  /**
+   * Gives back pages of dropped trees, by a group of its own. Only when settled.
+   * @returns false when there was nothing to be done
+   */
+  reclaimDropped(pagesMax: number): boolean {
+    let isDone = false
     this.#guarded(() => {
-      this.#sealed = { ...this.#published, version: this.#parts.space.seal() }
+      const { log, trees } = this.#parts
+      isDone = trees.reclaimDropped(pagesMax)
+      if (!isDone) return
+      const note = this.#note(pagesMax)
+      if (note !== undefined) {
+        log.writeGroup([note], 0, 1)
+        if (this.#parts.acknowledgedBy === 'sync') log.sync()
+      }
+      this.#seal()
       this.#publish()
     })
+    return isDone
   }
 
   /** Whatever fails leaves trees, log and marks at odds: that ends it for good (Q4). */
@@ -178,17 +199,32 @@ export class StoreSink implements GroupSink {
   }
 
   #gather(runs: readonly Uint8Array[]): void {
-    const { log, space } = this.#parts
     this.#out = []
     this.#accepted = 0
     let address = this.#endAddress
     for (const frames of wholeRuns(runs)) address = this.#takeRun(frames, address)
     this.#endAddress = address
     if (this.#accepted === 0) return
-    log.writeGroup(this.#out, this.#accepted, 0)
+    const note = this.#note(0)
+    const { log } = this.#parts
+    if (note === undefined) log.writeGroup(this.#out, this.#accepted, 0)
+    else log.writeGroup([note, ...this.#out], this.#accepted, 1)
     this.#out = []
-    this.#sealed = { version: space.seal(), sequence: this.#sequence, logLsn: log.endLsn }
+    this.#seal()
     this.#commits += this.#accepted
+  }
+
+  /** The frame of the note on what was done since the last one. */
+  #note(reclaimedPagesMax: number): Buffer | undefined {
+    const { space, wallMs } = this.#parts
+    const pageIds = space.takenPageIds()
+    if (wallMs === undefined) return undefined
+    return encodeNoteFrame({ pageIds, reclaimedPagesMax, timeMs: wallMs() })
+  }
+
+  #seal(): void {
+    const { log, space } = this.#parts
+    this.#sealed = { version: space.seal(), sequence: this.#sequence, logLsn: log.endLsn }
   }
 
   #publish(): void {

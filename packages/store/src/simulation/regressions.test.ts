@@ -45,6 +45,7 @@ class Bench implements SessionHost {
     const whole = { ...SETTINGS, ...settings }
     const core = StoreCore.open(this.storeFolders, whole, {
       nowMs: () => this.nowMs,
+      wallMs: () => this.nowMs,
       sleep: (durationMs) => {
         this.nowMs += durationMs
       },

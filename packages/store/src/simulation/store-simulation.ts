@@ -349,6 +349,7 @@ export class StoreSimulation implements SessionHost {
   #environment(): CoreEnvironment {
     return {
       nowMs: () => this.nowMs,
+      wallMs: () => this.nowMs,
       sleep: (durationMs) => {
         this.nowMs += durationMs
         this.#session?.whileAsleep()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { StoreCorruptError, StoreFullError } from '../errors.ts'
-import { PAGE_WORDS } from '../page/page.ts'
+import { NOT_WRITTEN, PAGE_CHECKSUM_WORD, PAGE_WORDS } from '../page/page.ts'
 import { freeThread } from './page-reader.ts'
 import { Region } from './region.ts'
 import { readNewest, SpaceBench } from './testing/space-bench.ts'
@@ -179,17 +179,21 @@ describe('a cache smaller than the database', () => {
     expect(childOf(bench, root, 0)).toEqual([leaf, file.images.get(leaf)!.readUInt32LE(0)])
   })
 
-  test('S10: a page of the working version that was written out is copied, not changed', () => {
+  test('S10: a page of the working version that was written out is changed in place, and written again', () => {
     const bench = new SpaceBench(16)
-    const { space, pageIds } = bench
+    const { space, pageIds, file } = bench
     const leaf = leafOf(space, 1)
-    space.writeBack(space.locate(leaf, 0))
+    const first = space.writeBack(space.locate(leaf, 0))
     expect(space.isWritable(space.locate(leaf, 0))).toBe(false)
-    const copy = space.writable(leaf, 0)
-    expect(copy).not.toBe(leaf)
-    expect(contentOf(space.words, space.locate(copy, 0))).toBe(1)
-    // Nobody has seen it.
-    expect(pageIds.taken).toEqual(new Set([copy]))
+    expect(space.writable(leaf, first)).toBe(leaf)
+    const frame = space.locate(leaf, NOT_WRITTEN)
+    expect(space.isWritable(frame)).toBe(true)
+    expect(space.words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD]).toBe(NOT_WRITTEN)
+    expect(contentOf(space.words, frame)).toBe(1)
+    space.words[frame * PAGE_WORDS + 5] = 0
+    expect(space.writeBack(frame)).not.toBe(first)
+    expect(file.images.get(leaf)!.readUInt32LE(0)).toBe(space.words[frame * PAGE_WORDS])
+    expect(pageIds.taken).toEqual(new Set([leaf]))
   })
 
   test('S10: births are remembered while a page is away', () => {

@@ -21,7 +21,7 @@ const UNWRITTEN_REFERENCES = 4
 /** Written since the last sweep: references to it may lack its checksum. */
 const UNSWEPT = 8
 
-/** Births kept of pages that are not in memory. Beyond that many, "since ever" is assumed. */
+/** Births kept of pages that are not in memory. Beyond that many, "since ever" is assumed of published ones. */
 const ABSENT_BIRTHS_MAX = 65_536
 
 export class Frames {
@@ -31,6 +31,8 @@ export class Frames {
   readonly limbo: Limbo
   dirtyCount = 0
   unsweptCount = 0
+  /** The one that is being built. */
+  workingVersion: number = NO_VERSION
   readonly #states: Uint8Array
   readonly #free: Int32Array
   #freeCount: number
@@ -121,6 +123,13 @@ export class Frames {
     this.unsweptCount++
   }
 
+  /** A page of the working version was written, and is going to change all the same. */
+  changesAgain(frame: number): void {
+    if ((this.#states[frame]! & UNSWEPT) !== 0) this.unsweptCount--
+    this.#states[frame] = RESIDENT | DIRTY | UNWRITTEN_REFERENCES
+    this.dirtyCount++
+  }
+
   swept(): void {
     for (let frame = 0; frame < this.count; frame++) this.#states[frame]! &= ~UNSWEPT
     this.unsweptCount = 0
@@ -140,7 +149,8 @@ export class Frames {
   /** The page stays in the file. */
   evict(frame: number): void {
     const birth = this.births[frame]!
-    if (birth !== NO_VERSION && this.#absentBirths.size < ABSENT_BIRTHS_MAX) {
+    const isWorking = birth === this.workingVersion
+    if (isWorking || (birth !== NO_VERSION && this.#absentBirths.size < ABSENT_BIRTHS_MAX)) {
       this.#absentBirths.set(this.pageIds[frame]!, birth)
     }
     this.#vacate(frame)

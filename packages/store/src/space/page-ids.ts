@@ -80,6 +80,16 @@ export class PageIds {
     return pageId
   }
 
+  /** A certain id, as the log says that it was taken. False: it is in use, as far as is known here. */
+  takeThis(pageId: number, birthVersion: number): boolean {
+    if (pageId >= this.#end) {
+      this.#free.addExtent(this.#end, pageId - this.#end)
+      this.#end = pageId + 1
+    } else if (!this.#free.delete(pageId)) return false
+    if (this.#durableVersion !== NOTHING_DURABLE) this.#taken.set(pageId, birthVersion)
+    return true
+  }
+
   #takeAny(): number {
     const pageId = this.#free.takeLowest()
     if (pageId !== undefined) return pageId

@@ -14,5 +14,7 @@ export interface PageStore extends PageLoader {
 /** What the sequencer needs of the free page ids; `PageIds` is it. */
 export interface PageIdSource {
   take(birthVersion: number): number
+  /** A certain id; false when it is in use. */
+  takeThis(pageId: number, birthVersion: number): boolean
   release(pageId: number, birthVersion: number, retiredVersion: number): void
 }

@@ -29,6 +29,7 @@ import type { PageSpace } from '../page/page-space.ts'
 import { Eviction } from './eviction.ts'
 import { Frames } from './frames.ts'
 import { LiveVersions } from './live-versions.ts'
+import { PageIdScript } from './page-id-script.ts'
 import type { PageIdSource, PageStore } from './page-loader.ts'
 import { NOT_RESIDENT, PageTable } from './page-table.ts'
 import { PinAges } from './pin-ages.ts'
@@ -96,6 +97,9 @@ export class SharedSpace implements PageSpace {
   #publishedVersion: number
   #publishedSequence = 0
   #publishedDirectory: DirectoryReferences = emptyDirectory()
+  /** Ids since they were last asked for. */
+  #taken: number[] = []
+  #script: PageIdScript | undefined
   #misses = 0
   #admissions = 0
   #pinsRevoked = 0
@@ -135,6 +139,7 @@ export class SharedSpace implements PageSpace {
     this.#wanted = new Wanted(memory)
     this.#publishedVersion = this.#published.version
     this.#working = versionAfter(this.#publishedVersion)
+    this.#frames.workingVersion = this.#working
   }
 
   // ---- pages of the working version -------------------------------------------------------------
@@ -159,7 +164,10 @@ export class SharedSpace implements PageSpace {
 
   writable(pageId: number, checksum: number): number {
     const source = this.locate(pageId, checksum)
-    if (this.isWritable(source)) return pageId
+    if (this.#frames.births[source] === this.#working) {
+      if (!this.#frames.isDirty(source)) this.#changeAgain(source)
+      return pageId
+    }
     const frame = this.#frames.take()
     const start = source * PAGE_BYTES
     this.bytes.copyWithin(frame * PAGE_BYTES, start, start + PAGE_BYTES)
@@ -195,6 +203,12 @@ export class SharedSpace implements PageSpace {
     return this.#frames.limbo.size > 0 || (this.#file === undefined && this.#retired.count > 0)
   }
 
+  /** Which pages are copied must not depend on what had to leave the cache: others do the same with another. */
+  #changeAgain(frame: number): void {
+    this.#frames.changesAgain(frame)
+    this.words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD] = NOT_WRITTEN
+  }
+
   #makePage(frame: number): number {
     const pageId = this.#takePageId(frame)
     const word = frame * PAGE_WORDS
@@ -206,7 +220,8 @@ export class SharedSpace implements PageSpace {
 
   #takePageId(frame: number): number {
     try {
-      const pageId = this.#pageIds.take(this.#working)
+      const pageId = this.#script?.next() ?? this.#pageIds.take(this.#working)
+      this.#taken.push(pageId)
       // A reader may have asked for the page that stood here before.
       this.#frames.forget(pageId)
       return pageId
@@ -257,12 +272,49 @@ export class SharedSpace implements PageSpace {
     )
   }
 
+  // ---- page ids as the log has them -------------------------------------------------------------
+
+  takenPageIds(): readonly number[] {
+    const taken = this.#taken
+    this.#taken = []
+    return taken
+  }
+
+  /**
+   * Makes pages under these ids, in this order, whatever `make` does: what the log says that its writer took.
+   * @throws ScriptError when more or fewer are made, or one is in use
+   */
+  withPageIds(pageIds: readonly number[], make: () => void): void {
+    const script = new PageIdScript(pageIds, (pageId) => this.#takeThis(pageId))
+    this.#script = script
+    try {
+      make()
+      script.end()
+    } finally {
+      this.#script = undefined
+      this.#taken = []
+    }
+  }
+
+  /** Whoever wrote it down had nobody left to need the page; the same is so here, perhaps a moment later. */
+  #takeThis(pageId: number): boolean {
+    if (this.#pageIds.takeThis(pageId, this.#working)) return true
+    for (let pauses = 0; pauses < PAUSES_MAX; pauses++) {
+      while (!this.reclaim());
+      if (this.#pageIds.takeThis(pageId, this.#working)) return true
+      if (this.#retired.count === 0) return false
+      this.#environment.pause()
+    }
+    return false
+  }
+
   // ---- versions ---------------------------------------------------------------------------------
 
   /** Ends the working version, whose pages do not change any more, and begins the next. */
   seal(): number {
     const sealed = this.#working
     this.#working = versionAfter(sealed)
+    this.#frames.workingVersion = this.#working
     if ((sealed & (FORGET_INTERVAL - 1)) === 0) this.#forgetWhatIsTooOld()
     return sealed
   }

@@ -54,10 +54,8 @@ export class DroppedTrees {
     const space = this.#space
     const { words } = space
     const copyId = space.writable(words[reference]!, words[reference + 1]!)
-    if (copyId !== words[reference]) {
-      words[reference] = copyId
-      words[reference + 1] = NOT_WRITTEN
-    }
+    words[reference] = copyId
+    words[reference + 1] = NOT_WRITTEN
     const frame = space.locate(copyId, NOT_WRITTEN)
     checkNode(words, frame, level, tree, this.#corruption)
     return frame

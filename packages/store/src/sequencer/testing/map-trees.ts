@@ -33,6 +33,10 @@ export class MapTrees implements CommandTrees {
   beforeChange: () => void = () => undefined
   readonly #trees = new Map<number, MapTree>()
 
+  reclaimDropped(): boolean {
+    return false
+  }
+
   exists(tree: number): boolean {
     return this.#trees.has(tree)
   }

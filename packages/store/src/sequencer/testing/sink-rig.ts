@@ -39,6 +39,8 @@ export interface RigOptions {
   readonly wrapLog?: (log: CommandLog) => CommandLog
   readonly admit?: StoreSinkParts['admit']
   readonly environment?: RingEnvironment
+  /** Given: groups get notes. */
+  readonly wallMs?: () => number
   /** Other trees than maps, with a catalog. */
   readonly pages?: {
     readonly trees: SinkTrees
@@ -87,6 +89,7 @@ export class SinkRig {
         seal: () => ++this.#version,
         publish: (version, sequence) => this.published.push([version, sequence]),
         reclaim: () => false,
+        takenPageIds: () => [],
       },
       refusals: new RefusalWriter(this.refusalsMemory),
       makeRoom: options.pages?.makeRoom ?? (() => undefined),
@@ -95,6 +98,7 @@ export class SinkRig {
       address: 0,
       acknowledgedBy,
       groupBodyBytesMax: ringBytes,
+      wallMs: options.wallMs,
     })
     this.consumer = new LogConsumer(
       attachConsumer(this.ring),

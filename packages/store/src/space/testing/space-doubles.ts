@@ -62,6 +62,15 @@ export class PlainPageIds implements PageIdSource {
     return pageId
   }
 
+  takeThis(pageId: number, _birthVersion: number): boolean {
+    while (this.#next <= pageId) this.#free.push(this.#next++)
+    const at = this.#free.indexOf(pageId)
+    if (at < 0) return false
+    this.#free.splice(at, 1)
+    this.taken.add(pageId)
+    return true
+  }
+
   release(pageId: number, birth: number, retired: number): void {
     if (!this.taken.delete(pageId)) throw new Error(`page ${pageId} was freed twice`)
     this.released.push({ pageId, birth, retired })
