@@ -190,7 +190,7 @@ describe('a cache smaller than the database', () => {
     expect(space.isWritable(frame)).toBe(true)
     expect(space.words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD]).toBe(NOT_WRITTEN)
     expect(contentOf(space.words, frame)).toBe(1)
-    space.words[frame * PAGE_WORDS + 5] = 0
+    space.words[frame * PAGE_WORDS + 100]! ^= 1
     expect(space.writeBack(frame)).not.toBe(first)
     expect(file.images.get(leaf)!.readUInt32LE(0)).toBe(space.words[frame * PAGE_WORDS])
     expect(pageIds.taken).toEqual(new Set([leaf]))
