@@ -11,6 +11,7 @@ import {
   SEGMENT_FIRST_GROUP_OFFSET,
   TERMINATOR_BYTES,
 } from './layout.ts'
+import type { LogPosition } from './log-follower.ts'
 import type { LogFile, LogStore } from './log-store.ts'
 import { type Lsn, lsnOf } from './lsn.ts'
 import type { LiveSegment, RecoveredLog } from './recovery.ts'
@@ -124,6 +125,18 @@ export class GroupWriter {
 
   get poison(): LogPoisonedError | undefined {
     return this.#poison
+  }
+
+  /** Where the next group goes, unless it needs another segment. */
+  get position(): LogPosition {
+    const { name } = this.#segments.at(-1)!
+    const link = {
+      epoch: this.#epoch,
+      lsn: this.#writtenLsn,
+      sequence: this.#sequence,
+      previous: this.#previous,
+    }
+    return { segment: name, byteOffset: this.#position, link }
   }
 
   counts(): GroupCounts {

@@ -29,7 +29,7 @@ function linkOfHeader(header: SegmentHeader): ChainLink {
   }
 }
 
-function linkAfter({ header, checksum }: Group): ChainLink {
+export function linkAfter({ header, checksum }: Group): ChainLink {
   return {
     epoch: header.epoch + 1,
     lsn: header.firstLsn + header.bodyBytes,
@@ -168,7 +168,7 @@ function isStale(group: GroupHeader, link: ChainLink): boolean {
   return group.foreignId === undefined && group.epoch < link.epoch
 }
 
-function chainMismatch(
+export function chainMismatch(
   group: GroupHeader,
   segment: SegmentHeader,
   link: ChainLink,

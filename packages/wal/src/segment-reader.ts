@@ -67,6 +67,11 @@ export class SegmentReader {
     return this.#window.subarray(0, length)
   }
 
+  /** What is read next is read from the file: somebody writes to it. */
+  forget(): void {
+    this.#window = this.#window.subarray(0, 0)
+  }
+
   /** The group at `position`, checked in itself; not yet against the chain. */
   group(position: number, limit: number): GroupRead {
     const remainingBytes = limit - position

@@ -32,6 +32,8 @@ import {
   type WrittenGroup,
 } from './group-writer.ts'
 import { GROUP_BODY_BYTES_MAX } from './layout.ts'
+import type { LogPosition } from './log-follower.ts'
+import { resumeAt } from './log-resume.ts'
 import type { LogStore } from './log-store.ts'
 import { type Lsn, lsnOf } from './lsn.ts'
 import { type LiveSegment, type RecoveredLog, recover } from './recovery.ts'
@@ -103,6 +105,21 @@ export class SegmentedLog implements LogSource {
     return new SegmentedLog(store, checked, recovered, logId)
   }
 
+  /**
+   * Goes on with a log that others appended to and let go of, without reading it again. Undefined when it does not
+   * end where it must: somebody died over it, and `open` has to look.
+   * @param at where its last acknowledged group ends
+   */
+  static resume(
+    store: LogStore,
+    options: SegmentedLogOptions & { readonly logId: Uint8Array },
+    at: LogPosition,
+  ): SegmentedLog | undefined {
+    const recovered = resumeAt(store, options.logId, at)
+    if (recovered === undefined) return undefined
+    return new SegmentedLog(store, checkOptions(options), recovered, options.logId)
+  }
+
   private constructor(
     store: LogStore,
     options: CheckedOptions,
@@ -115,6 +132,11 @@ export class SegmentedLog implements LogSource {
     const created = recovered.segments.length === 0 && !options.readOnly
     this.recovery = { ...recovered.report, created }
     this.#writer = new GroupWriter(store, options, recovered, logId)
+  }
+
+  /** Where it ends, all that was appended being written: for those who follow it, or go on with it. */
+  get position(): LogPosition {
+    return this.#writer.position
   }
 
   /** Where the log begins: what is before was released. */
