@@ -16,12 +16,15 @@ export const openLock: Locks['openLock'] = locks.openLock
 export const openPresence: Locks['openPresence'] = locks.openPresence
 export const listPresence: Locks['listPresence'] = locks.listPresence
 export const cleanPresence: Locks['cleanPresence'] = locks.cleanPresence
+export const openBoard: Locks['openBoard'] = locks.openBoard
+export const watchPresence: Locks['watchPresence'] = locks.watchPresence
 
+export { BOARD_BYTES, Board } from './board.ts'
 export { BusyError, type Holder, isLockError, LockError, type LockErrorFacts } from './errors.ts'
 export { METHOD_NAMES, type MethodName } from './header.ts'
 export type { Held } from './held.ts'
 export type { AcquireOptions, Lock } from './lock.ts'
-export type { LockOptions, Locks, PresenceOptions } from './locks.ts'
+export type { LockOptions, Locks, PresenceOptions, StatementWatch } from './locks.ts'
 export { createLocks } from './locks.ts'
 export { nodePlatform } from './node-platform.ts'
 export type { Clock, Files, OpenFile, Platform, Threads } from './platform.ts'

@@ -5,16 +5,18 @@
  *     lock file                                    presence file
  *     0    header                     64 B         0    header         64 B
  *     64   holder record              64 B         64   statement      48 B
- *     128  wait slots 0…31   each     32 B
- *     1152 end                                     112  end
+ *     128  wait slots 0…31   each     32 B         112  end
+ *     1152 board                      64 B
+ *     1216 end
  *
  *     header     magic "ringlock" 8 | version u32 | kind u32 | method u32 | reserved u32 |
  *                id 16 | reserved 20 | checksum u32 over the 60 before
  *     holder     state u32 (1: held) | pid u32 | thread u32 | reserved u32 | since f64, wall ms |
  *                reserved 36 | checksum u32 over the 60 before; all zero: nobody has said
  *     slot       arrival f64 | renewed f64, both monotonic ms | token u64 | pid u32 | checksum u32
- *     statement  oldest needed u64 | started f64, wall ms | updates u64 | pid u32 | reserved 16 |
- *                checksum u32 over the 44 before
+ *     board      the holder's 60 | checksum u32 over the 60 before
+ *     statement  oldest needed u64 | started f64, wall ms | updates u64 | pid u32 | reached u64 |
+ *                reserved 8 | checksum u32 over the 44 before
  *
  * The header is written once, before the file has its name, and never again. Records and slots are
  * overwritten in place by plain writes; a checksum tells a torn or foreign one, which is then read
@@ -64,15 +66,22 @@ export const SLOT_BYTES: number = SLOT_CHECKSUM_FIELD + U32
 export const SLOT_COUNT = 32
 export const SLOTS_BYTES: number = SLOT_COUNT * SLOT_BYTES
 
-export const LOCK_FILE_BYTES: number = SLOTS_OFFSET + SLOTS_BYTES
+export const BOARD_OFFSET: number = SLOTS_OFFSET + SLOTS_BYTES
+/** What the holder may say to everybody. */
+export const BOARD_BYTES = 60
+export const BOARD_CHECKSUM_FIELD: number = BOARD_BYTES
+const BOARD_END: number = BOARD_OFFSET + BOARD_CHECKSUM_FIELD + U32
+
+export const LOCK_FILE_BYTES: number = BOARD_END
 
 export const STATEMENT_OFFSET: number = HEADER_OFFSET + HEADER_BYTES
 export const STATEMENT_OLDEST_FIELD = 0
 export const STATEMENT_STARTED_FIELD: number = STATEMENT_OLDEST_FIELD + U64
 export const STATEMENT_UPDATES_FIELD: number = STATEMENT_STARTED_FIELD + F64
 export const STATEMENT_PID_FIELD: number = STATEMENT_UPDATES_FIELD + U64
-const STATEMENT_TAIL_FIELD = STATEMENT_PID_FIELD + U32
-export const STATEMENT_CHECKSUM_FIELD: number = STATEMENT_TAIL_FIELD + 16
+export const STATEMENT_REACHED_FIELD: number = STATEMENT_PID_FIELD + U32
+const STATEMENT_TAIL_FIELD = STATEMENT_REACHED_FIELD + U64
+export const STATEMENT_CHECKSUM_FIELD: number = STATEMENT_TAIL_FIELD + 8
 export const STATEMENT_BYTES: number = STATEMENT_CHECKSUM_FIELD + U32
 
 export const PRESENCE_FILE_BYTES: number = STATEMENT_OFFSET + STATEMENT_BYTES

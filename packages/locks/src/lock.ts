@@ -18,6 +18,7 @@
  * What a crash leaves: no lock; a holder record, which the next holder overwrites; a wait slot, which
  * expires. With `lockfile`, additionally the lock itself until `staleMs` have passed.
  */
+import { Board } from './board.ts'
 import type { Claim, OpenClaim } from './claim.ts'
 import { BusyError, closed, type Holder } from './errors.ts'
 import type { Header, MethodName } from './header.ts'
@@ -49,6 +50,8 @@ export class Lock {
   readonly method: MethodName
   /** Random, given when the file was made. */
   readonly id: string
+  /** What the holder says to everybody. */
+  readonly board: Board
   readonly #platform: Platform
   readonly #file: OpenFile
   readonly #openClaim: OpenClaim
@@ -75,6 +78,7 @@ export class Lock {
     this.#openClaim = openClaim
     this.#staleMs = staleMs
     this.#queue = new WaitQueue(file, platform)
+    this.board = new Board(file)
   }
 
   /**

@@ -1,4 +1,5 @@
 /** The package's face over a platform: opening locks and presences. */
+import { Board } from './board.ts'
 import { LockError, unavailable } from './errors.ts'
 import { METHOD_NAMES, type MethodName } from './header.ts'
 import { Lock } from './lock.ts'
@@ -7,6 +8,7 @@ import { Methods } from './methods.ts'
 import type { Platform } from './platform.ts'
 import { type Presence, startPresence } from './presence.ts'
 import { cleanPresence, listPresence, type PresenceEntry } from './presence-folder.ts'
+import { readStatement, type Statement } from './statement.ts'
 
 export interface LockOptions {
   /** A new file takes this one; an existing one must record it. Else: the first that loads. */
@@ -34,6 +36,18 @@ export interface Locks {
     folder: string,
     options?: Pick<LockOptions, 'staleMs'>,
   ) => Promise<number>
+  /** A lock's board, for one who only reads it. Null when there is no such lock. */
+  readonly openBoard: (path: string) => Board | null
+  /** One presence's statement, for one who looks often. Null when it is gone. */
+  readonly watchPresence: (path: string) => StatementWatch | null
+}
+
+/** What somebody states, time and again. */
+export interface StatementWatch {
+  readonly path: string
+  /** One small read. Null when it cannot be read: its owner must then be taken to need everything. */
+  read(): Statement | null
+  close(): void
 }
 
 const STALE_DEFAULT_MS = 10_000
@@ -57,6 +71,17 @@ export function createLocks(platform: Platform): Locks {
 
     cleanPresence: async (folder, { staleMs } = {}) =>
       cleanPresence(platform, methods, folder, checkedStaleMs(staleMs)),
+
+    openBoard: (path) => {
+      const opened = openLockFile(platform, platform.files.locate(path))
+      return opened === null ? null : new Board(opened.file)
+    },
+
+    watchPresence: (path) => {
+      const file = platform.files.open(path)
+      if (file === null) return null
+      return { path, read: () => readStatement(file), close: () => file.close() }
+    },
   }
 }
 

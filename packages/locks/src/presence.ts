@@ -57,14 +57,19 @@ export class Presence {
     return this.#lost
   }
 
-  /** States anew what is still needed: one small write, seen by every later `listPresence`. */
-  update(oldestNeeded: bigint): void {
+  /**
+   * States anew what is still needed, and how far the owner has come: one small write, seen by every later
+   * `listPresence` and by watchers.
+   */
+  update(oldestNeeded: bigint, reached: bigint = oldestNeeded): void {
     if (this.#closing !== undefined) throw closed('presence', this.path)
     this.#lost.throwIfAborted()
-    assertUnsigned64(oldestNeeded)
+    assertUnsigned64('oldestNeeded', oldestNeeded)
+    assertUnsigned64('reached', reached)
     this.#statement = {
       ...this.#statement,
       oldestNeeded,
+      reached,
       updates: this.#statement.updates + 1n,
     }
     writeStatement(this.#file, this.#statement)
@@ -107,9 +112,9 @@ async function closeBoth(claim: Claim, file: OpenFile): Promise<void> {
   }
 }
 
-function assertUnsigned64(value: bigint): void {
+function assertUnsigned64(name: string, value: bigint): void {
   if (BigInt.asUintN(64, value) !== value) {
-    throw new TypeError(`oldestNeeded must be an unsigned 64-bit number, not ${value}`)
+    throw new TypeError(`${name} must be an unsigned 64-bit number, not ${value}`)
   }
 }
 
@@ -129,7 +134,7 @@ export async function startPresence(
   folder: string,
   options: StartOptions,
 ): Promise<Presence> {
-  assertUnsigned64(options.oldestNeeded)
+  assertUnsigned64('oldestNeeded', options.oldestNeeded)
   const openClaim = await methods.load(options.method)
   const located = platform.files.locateFolder(folder)
   for (let starts = 0; starts < STARTS_MAX; starts++) {
@@ -160,6 +165,7 @@ async function startOnce(
 
   const statement: Statement = {
     oldestNeeded,
+    reached: oldestNeeded,
     pid: threads.pid,
     startedMs: clock.wallMs(),
     updates: 0n,

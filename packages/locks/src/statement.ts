@@ -1,4 +1,4 @@
-/** What a presence file states: the oldest state its owner still needs, and who the owner is. */
+/** What a presence file states: the oldest state its owner still needs, how far it has come, and who it is. */
 import {
   checksumOf,
   STATEMENT_BYTES,
@@ -6,6 +6,7 @@ import {
   STATEMENT_OFFSET,
   STATEMENT_OLDEST_FIELD,
   STATEMENT_PID_FIELD,
+  STATEMENT_REACHED_FIELD,
   STATEMENT_STARTED_FIELD,
   STATEMENT_UPDATES_FIELD,
   viewOf,
@@ -15,6 +16,8 @@ import type { OpenFile } from './platform.ts'
 export interface Statement {
   /** 64 bits, unsigned. */
   readonly oldestNeeded: bigint
+  /** How far its owner has come. 64 bits, unsigned. */
+  readonly reached: bigint
   readonly pid: number
   /** Wall clock, milliseconds since 1970. */
   readonly startedMs: number
@@ -26,6 +29,7 @@ export function writeStatement(file: OpenFile, statement: Statement): void {
   const bytes = new Uint8Array(STATEMENT_BYTES)
   const view = viewOf(bytes)
   view.setBigUint64(STATEMENT_OLDEST_FIELD, statement.oldestNeeded, true)
+  view.setBigUint64(STATEMENT_REACHED_FIELD, statement.reached, true)
   view.setFloat64(STATEMENT_STARTED_FIELD, statement.startedMs, true)
   view.setBigUint64(STATEMENT_UPDATES_FIELD, statement.updates, true)
   view.setUint32(STATEMENT_PID_FIELD, statement.pid, true)
@@ -46,6 +50,7 @@ export function readStatement(file: OpenFile): Statement | null {
     if (checksum !== checksumOf(bytes, 0, STATEMENT_CHECKSUM_FIELD)) continue
     return {
       oldestNeeded: view.getBigUint64(STATEMENT_OLDEST_FIELD, true),
+      reached: view.getBigUint64(STATEMENT_REACHED_FIELD, true),
       pid: view.getUint32(STATEMENT_PID_FIELD, true),
       startedMs: view.getFloat64(STATEMENT_STARTED_FIELD, true),
       updates: view.getBigUint64(STATEMENT_UPDATES_FIELD, true),

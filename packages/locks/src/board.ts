@@ -1,0 +1,48 @@
+/**
+ * The board of a lock file: some bytes that whoever holds the lock says to everybody, by one small write. Any thread
+ * may read them at any time, by one small read.
+ *
+ * Nothing here decides anything about the lock. What is written outlives the holder, and its process; a reader that
+ * meets a write reads again.
+ */
+import { BOARD_BYTES, BOARD_CHECKSUM_FIELD, BOARD_OFFSET, checksumOf, viewOf } from './layout.ts'
+import type { OpenFile } from './platform.ts'
+
+export { BOARD_BYTES } from './layout.ts'
+
+// A reader meets a writer at most for as long as it takes to copy these bytes.
+const READS_MAX = 8
+
+export class Board {
+  readonly #file: OpenFile
+  readonly #bytes: Uint8Array = new Uint8Array(BOARD_CHECKSUM_FIELD + 4)
+  readonly #view: DataView = viewOf(this.#bytes)
+  readonly #said: DataView = new DataView(this.#bytes.buffer, 0, BOARD_BYTES)
+
+  constructor(file: OpenFile) {
+    this.#file = file
+  }
+
+  /** The last thing said, valid until the next call; undefined when nothing whole was ever said. */
+  read(): DataView | undefined {
+    for (let reads = 0; reads < READS_MAX; reads++) {
+      if (this.#file.read(BOARD_OFFSET, this.#bytes) < this.#bytes.length) return undefined
+      const checksum = this.#view.getUint32(BOARD_CHECKSUM_FIELD, true)
+      if (checksum === checksumOf(this.#bytes, 0, BOARD_CHECKSUM_FIELD)) return this.#said
+    }
+    return undefined
+  }
+
+  /** For who holds the lock. @param fill gets the bytes as they were written or read last */
+  write(fill: (said: DataView) => void): void {
+    fill(this.#said)
+    const checksum = checksumOf(this.#bytes, 0, BOARD_CHECKSUM_FIELD)
+    this.#view.setUint32(BOARD_CHECKSUM_FIELD, checksum, true)
+    this.#file.write(BOARD_OFFSET, this.#bytes)
+  }
+
+  /** Of one that was opened by itself. */
+  close(): void {
+    this.#file.close()
+  }
+}
