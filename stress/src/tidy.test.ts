@@ -75,6 +75,7 @@ const compositionRoots = [
   'packages/locks/src/node-platform.ts',
   'packages/store/src/engine/file-folders.ts',
   'packages/store/src/engine/open.ts',
+  'packages/store/src/engine/process-link.ts',
   'packages/store/src/engine/sequencer-thread.ts',
   'packages/store/src/engine/store-owner.ts',
 ]

@@ -5,17 +5,15 @@
  * Nothing here decides anything about the lock. What is written outlives the holder, and its process; a reader that
  * meets a write reads again.
  */
-import { BOARD_BYTES, BOARD_CHECKSUM_FIELD, BOARD_OFFSET, checksumOf, viewOf } from './layout.ts'
+import { BOARD_BYTES, BOARD_OFFSET, checksumOf, viewOf } from './layout.ts'
 import type { OpenFile } from './platform.ts'
-
-export { BOARD_BYTES } from './layout.ts'
 
 // A reader meets a writer at most for as long as it takes to copy these bytes.
 const READS_MAX = 8
 
 export class Board {
   readonly #file: OpenFile
-  readonly #bytes: Uint8Array = new Uint8Array(BOARD_CHECKSUM_FIELD + 4)
+  readonly #bytes: Uint8Array = new Uint8Array(BOARD_BYTES + 4)
   readonly #view: DataView = viewOf(this.#bytes)
   readonly #said: DataView = new DataView(this.#bytes.buffer, 0, BOARD_BYTES)
 
@@ -27,8 +25,8 @@ export class Board {
   read(): DataView | undefined {
     for (let reads = 0; reads < READS_MAX; reads++) {
       if (this.#file.read(BOARD_OFFSET, this.#bytes) < this.#bytes.length) return undefined
-      const checksum = this.#view.getUint32(BOARD_CHECKSUM_FIELD, true)
-      if (checksum === checksumOf(this.#bytes, 0, BOARD_CHECKSUM_FIELD)) return this.#said
+      const checksum = this.#view.getUint32(BOARD_BYTES, true)
+      if (checksum === checksumOf(this.#bytes, 0, BOARD_BYTES)) return this.#said
     }
     return undefined
   }
@@ -36,8 +34,8 @@ export class Board {
   /** For who holds the lock. @param fill gets the bytes as they were written or read last */
   write(fill: (said: DataView) => void): void {
     fill(this.#said)
-    const checksum = checksumOf(this.#bytes, 0, BOARD_CHECKSUM_FIELD)
-    this.#view.setUint32(BOARD_CHECKSUM_FIELD, checksum, true)
+    const checksum = checksumOf(this.#bytes, 0, BOARD_BYTES)
+    this.#view.setUint32(BOARD_BYTES, checksum, true)
     this.#file.write(BOARD_OFFSET, this.#bytes)
   }
 

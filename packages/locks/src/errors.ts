@@ -61,6 +61,26 @@ export class BusyError extends LockError {
     this.holder = holder
     this.waitedMs = waitedMs
   }
+
+  /** Of another thread's, by its facts. */
+  static fromFacts(facts: LockErrorFacts): BusyError {
+    const number = (name: string): number | null => {
+      const value = facts[name]
+      return typeof value === 'number' ? value : null
+    }
+    const pid = number('holderPid')
+    const holder =
+      pid === null
+        ? null
+        : { pid, threadId: number('holderThreadId'), sinceMs: number('holderSinceMs') }
+    const { path } = facts
+    return new BusyError(
+      typeof path === 'string' ? path : '',
+      holder,
+      number('waitedMs') ?? 0,
+      number('timeoutMs') ?? 0,
+    )
+  }
 }
 
 function describe(holder: Holder | null): string {

@@ -19,7 +19,7 @@ export const cleanPresence: Locks['cleanPresence'] = locks.cleanPresence
 export const openBoard: Locks['openBoard'] = locks.openBoard
 export const watchPresence: Locks['watchPresence'] = locks.watchPresence
 
-export { BOARD_BYTES, Board } from './board.ts'
+export type { Board } from './board.ts'
 export { BusyError, type Holder, isLockError, LockError, type LockErrorFacts } from './errors.ts'
 export { METHOD_NAMES, type MethodName } from './header.ts'
 export type { Held } from './held.ts'

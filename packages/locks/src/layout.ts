@@ -69,8 +69,7 @@ export const SLOTS_BYTES: number = SLOT_COUNT * SLOT_BYTES
 export const BOARD_OFFSET: number = SLOTS_OFFSET + SLOTS_BYTES
 /** What the holder may say to everybody. */
 export const BOARD_BYTES = 60
-export const BOARD_CHECKSUM_FIELD: number = BOARD_BYTES
-const BOARD_END: number = BOARD_OFFSET + BOARD_CHECKSUM_FIELD + U32
+const BOARD_END: number = BOARD_OFFSET + BOARD_BYTES + U32
 
 export const LOCK_FILE_BYTES: number = BOARD_END
 

@@ -99,6 +99,13 @@ export class LogConsumer {
     return Math.max(0, this.#unsyncedSinceMs + this.#flush.maxWaitMs - this.#nowMs())
   }
 
+  /** Syncs what was written and is not synced, and tells those who wait. */
+  settle(): void {
+    if (this.#unsyncedSinceMs === undefined) return
+    this.change(() => this.#sync())
+    this.#watermarks.advance(this.#log.endLsn, this.#log.durableLsn)
+  }
+
   /** For a closed ring: drains all that is published and syncs it. */
   drainAndSync(): void {
     while (this.step());

@@ -108,8 +108,12 @@ export class LogFollower {
 
   #nextSegment(): void {
     const segment = segmentName(this.#link.epoch)
-    if (segment === this.#segment) throw this.#corrupt('group', `epoch ${this.#link.epoch}`, 'none')
     const { file, header } = this.#open(segment)
+    // An empty one is replaced by a larger one when the first group needs that.
+    if (segment === this.#segment && header.segmentBytes === this.#header.segmentBytes) {
+      file.close()
+      throw this.#corrupt('group', `epoch ${this.#link.epoch}`, 'none')
+    }
     this.#file.close()
     this.#file = file
     this.#segment = segment

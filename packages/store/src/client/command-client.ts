@@ -33,6 +33,7 @@ export class CommandClient {
   readonly #slot: number
   readonly #environment: RingEnvironment
   readonly #recordBytesMax: number
+  readonly #busy: () => Error
   readonly #turns: Turns
   /** Long commands one at a time, since their parts must come in order. */
   readonly #longTurns: Turns
@@ -44,11 +45,13 @@ export class CommandClient {
     refusals: RefusalReader,
     slot: number,
     environment: RingEnvironment = threadEnvironment,
+    busy: () => Error = () => new Error('busy'),
   ) {
     this.#log = log
     this.#refusals = refusals
     this.#slot = slot
     this.#environment = environment
+    this.#busy = busy
     this.#recordBytesMax = Math.floor(log.recordLengthMaxBytes / RING_SHARE)
     this.#turns = new Turns(environment)
     this.#longTurns = new Turns(environment)
@@ -67,7 +70,7 @@ export class CommandClient {
     try {
       const bytes = command.finish(this.#slot)
       if (bytes.length > this.#recordBytesMax) return await this.#commitLong(bytes, limits)
-      return this.#refusals.take(await this.#log.append(bytes, limits?.remaining))
+      return this.#outcome(await this.#log.append(bytes, limits?.remaining))
     } finally {
       this.#ended()
     }
@@ -105,7 +108,7 @@ export class CommandClient {
     outcome: string,
   ): Refusal | undefined {
     try {
-      return this.#refusals.take(this.#log.appendSync(record, remainingMs))
+      return this.#outcome(this.#log.appendSync(record, remainingMs))
     } catch (error) {
       if (!(error instanceof LogTimeoutError)) throw error
       throw new CommitTimeoutError(timeoutMs, outcome, error)
@@ -118,7 +121,7 @@ export class CommandClient {
     try {
       for (const part of partsOf(bytes, this.#slot, AWAITED_STREAM, this.#recordBytesMax)) {
         limits?.assertNotOver()
-        const refusal = this.#refusals.take(await this.#log.append(part, limits?.remaining))
+        const refusal = this.#outcome(await this.#log.append(part, limits?.remaining))
         if (refusal !== undefined) return refusal
       }
       return undefined
@@ -126,6 +129,13 @@ export class CommandClient {
       // Whoever is next takes over, so nobody comes in between.
       this.#longUnderWay = this.#longTurns.next()
     }
+  }
+
+  /** Of a command that the mark has passed. @throws what `busy` gives when another process did not let this one write */
+  #outcome(address: number): Refusal | undefined {
+    const refusal = this.#refusals.take(address)
+    if (refusal?.reason === 'busy') throw this.#busy()
+    return refusal
   }
 
   #ended(): void {

@@ -81,13 +81,26 @@ export type RefusalReason =
   | 'malformed'
   /** No room in the cache, the file, or the table of trees. */
   | 'full'
+  /** Another process writes, and did not let this one in time. */
+  | 'busy'
 
 export interface CommitOptions {
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
+/** While it lasts no other process writes. */
+export interface WriteHold {
+  /** @throws BusyError when another process did not let this one write in time */
+  wait(): Promise<void>
+  waitSync(): void
+  /** Idempotent; before it was had too. */
+  release(): void
+}
+
 export interface Engine {
+  /** For a transaction that begins to write; undefined where there are no other processes. */
+  readonly hold?: (() => WriteHold) | undefined
   /** The newest state: each call of it reads what is newest then. */
   readonly latest: ReadView
   snapshot(): SnapshotView

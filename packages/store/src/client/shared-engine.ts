@@ -24,6 +24,7 @@ import type {
   ReadView,
   Refusal,
   SnapshotView,
+  WriteHold,
 } from './engine.ts'
 
 /** Where a view looks: enters a state, and says which directory is its root. */
@@ -150,10 +151,21 @@ export class SharedEngine implements Engine {
   readonly #trees: TreeReader
   readonly #bytes: Buffer
   readonly #client: CommandClient
+  readonly #freshen: () => void
 
-  constructor(reader: PageReader, client: CommandClient) {
+  readonly hold: (() => WriteHold) | undefined
+
+  /** @param freshen called before a read of the newest state begins */
+  constructor(
+    reader: PageReader,
+    client: CommandClient,
+    freshen: () => void = () => undefined,
+    hold?: () => WriteHold,
+  ) {
+    this.hold = hold
     this.#reader = reader
     this.#client = client
+    this.#freshen = freshen
     this.#trees = new TreeReader(reader)
     this.#bytes = Buffer.from(reader.bytes.buffer, reader.bytes.byteOffset, reader.bytes.byteLength)
     this.latest = new TreeView(this.#newest(), this.#trees, this.#bytes, (tree, range) =>
@@ -162,6 +174,7 @@ export class SharedEngine implements Engine {
   }
 
   snapshot(): SnapshotView {
+    this.#freshen()
     const pin = this.#reader.pin()
     let open = true
     const close = (): void => {
@@ -183,13 +196,16 @@ export class SharedEngine implements Engine {
 
   #newest(): Stay {
     const reader = this.#reader
+    const freshen = this.#freshen
     return {
       enter: () => {
+        freshen()
         reader.enter()
         return reader.directory
       },
       leave: () => reader.leave(),
       get sequence() {
+        freshen()
         reader.enter()
         reader.leave()
         return reader.sequence
@@ -214,6 +230,7 @@ export class SharedEngine implements Engine {
     let pin: Pin | undefined
     const reader = this.#reader
     const begin = (): Pin => {
+      this.#freshen()
       pin = reader.pin()
       return pin
     }

@@ -7,6 +7,7 @@
  */
 import type { Id } from '../document/keys.ts'
 import { TransactionError, TransactionTimeoutError } from '../errors.ts'
+import type { CommandBuilder } from '../sequencer/command.ts'
 import type { Catalog } from './catalog.ts'
 import type { CollectionDefinition } from './define-collection.ts'
 import type { StoreEnvironment } from './environment.ts'
@@ -64,17 +65,13 @@ export class TransactionRunner {
     for (;;) {
       limits.assert()
       const tx = new OpenTransaction(this.#context, this.#catalog, (one) => this.#assertOwn(one))
-      let command
-      let result: T
       try {
-        result = yield* body(tx)
-        limits.assert()
-        command = tx.command(isolation)
+        const { result, command } = yield* closed(tx, body, isolation, limits)
+        const refusal = command && (yield* commit(command))
+        if (refusal === undefined) return result
       } finally {
-        tx.end()
+        tx.release()
       }
-      const refusal = command && (yield* commit(command))
-      if (refusal === undefined) return result
       yield* attempts.failed()
     }
   }
@@ -92,6 +89,22 @@ export class TransactionRunner {
     const running = this.#running.at(-1)
     if (running === undefined || running === transaction) return
     throw new TransactionError("the transaction is used inside another transaction's closure")
+  }
+}
+
+/** Runs the closure to its end: what it returned, and what it wrote. */
+function* closed<T>(
+  tx: OpenTransaction,
+  body: (tx: OpenTransaction) => Work<T>,
+  isolation: Isolation,
+  limits: Limits,
+): Work<{ result: T; command: CommandBuilder | undefined }> {
+  try {
+    const result = yield* body(tx)
+    limits.assert()
+    return { result, command: tx.command(isolation) }
+  } finally {
+    tx.end()
   }
 }
 

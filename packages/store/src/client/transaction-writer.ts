@@ -26,28 +26,36 @@ interface KnownDocument {
   readonly before: IndexEntries | undefined
 }
 
+/** What a writer needs of its transaction. */
+export interface Writing {
+  /** @throws TransactionError */
+  assertUsable(): void
+  /** Before each write. */
+  begin(): Work<void>
+}
+
 export class TransactionWriter<Doc extends StoredDocument> implements CollectionWriter<Doc> {
   readonly #definition: CollectionDefinition
   readonly #collection: CollectionView<Doc>
   readonly #view: TransactionView
-  readonly #assertUsable: () => void
+  readonly #writing: Writing
   readonly #preparer: DocumentPreparer<Doc>
 
   constructor(
     definition: CollectionDefinition,
     collection: CollectionView<Doc>,
     view: TransactionView,
-    assertUsable: () => void,
+    writing: Writing,
   ) {
     this.#definition = definition
     this.#collection = collection
     this.#view = view
-    this.#assertUsable = assertUsable
+    this.#writing = writing
     this.#preparer = new DocumentPreparer(definition)
   }
 
   *insert(input: unknown): Work<Id> {
-    this.#assertUsable()
+    yield* this.#begin()
     const { fields, id: chosen } = this.#preparer.given(input)
     for (;;) {
       const { binding, tree } = this.#collection.state
@@ -67,6 +75,11 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
     }
   }
 
+  *#begin(): Work<void> {
+    this.#writing.assertUsable()
+    yield* this.#writing.begin()
+  }
+
   *insertMany(inputs: readonly unknown[]): Work<Id[]> {
     const ids: Id[] = []
     for (const input of inputs) ids.push(yield* this.insert(input))
@@ -74,7 +87,7 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
   }
 
   *update(id: Id, change: Change<Doc>): Work<Doc> {
-    this.#assertUsable()
+    yield* this.#begin()
     const key = encodeId(id)
     const { primaryTree, indexes } = this.#collection
     for (;;) {
@@ -91,7 +104,7 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
   }
 
   *upsert(input: unknown): Work<Id> {
-    this.#assertUsable()
+    yield* this.#begin()
     const { fields, id } = this.#preparer.given(input)
     if (id === undefined) return yield* this.insert(input)
     const key = encodeId(id)
@@ -102,10 +115,8 @@ export class TransactionWriter<Doc extends StoredDocument> implements Collection
     return id
   }
 
-  // A generator like the other writes, though it has nothing to wait for.
-  // oxlint-disable-next-line require-yield
   *delete(id: Id): Work<boolean> {
-    this.#assertUsable()
+    yield* this.#begin()
     const key = encodeId(id)
     const before = this.#entriesNow(key, id)
     if (before === undefined) return false

@@ -15,10 +15,10 @@ import { CollectionView } from './collection-view.ts'
 import type { CollectionDefinition } from './define-collection.ts'
 import { assertVersion } from './definition-checks.ts'
 import type { IndexSpecs, StoredDocument } from './definition-types.ts'
-import type { SnapshotView } from './engine.ts'
+import type { SnapshotView, WriteHold } from './engine.ts'
 import { TransactionView } from './transaction-view.ts'
 import { TransactionWriter } from './transaction-writer.ts'
-import type { Work, WorkContext } from './work.ts'
+import { HoldStep, type Work, type WorkContext } from './work.ts'
 
 export type Isolation = 'serializable' | 'snapshot'
 
@@ -45,6 +45,7 @@ export class OpenTransaction implements Transaction {
   readonly #states = new Map<string, CollectionState>()
   readonly #collections = new CollectionCache()
   #isActive = true
+  #hold: WriteHold | undefined
 
   /** @param assertMayUse throws when the caller's closure is another transaction's */
   constructor(
@@ -92,10 +93,24 @@ export class OpenTransaction implements Transaction {
     return this.#view.command(isolation, definitions)
   }
 
-  /** Idempotent. */
+  /** Its closure is over. Idempotent. */
   end(): void {
     this.#isActive = false
     this.#base.close()
+  }
+
+  /** It is committed, or given up: others may write. Idempotent. */
+  release(): void {
+    this.#hold?.release()
+  }
+
+  /** Before its first write: from then on until `release` no other process writes. */
+  *#beginWriting(): Work<void> {
+    const { engine } = this.#context
+    if (this.#hold !== undefined || engine.hold === undefined) return
+    this.#hold = engine.hold()
+    yield new HoldStep(this.#hold)
+    this.#assertActive()
   }
 
   #viewOf<Doc extends StoredDocument>(definition: CollectionDefinition): CollectionView<Doc> {
@@ -111,7 +126,10 @@ export class OpenTransaction implements Transaction {
     assertUsable: () => void,
   ): TransactionWriter<Doc> {
     const view = this.#viewOf<Doc>(definition)
-    return new TransactionWriter(definition, view, this.#view, assertUsable)
+    return new TransactionWriter(definition, view, this.#view, {
+      assertUsable,
+      begin: () => this.#beginWriting(),
+    })
   }
 
   #assertUsable(): void {

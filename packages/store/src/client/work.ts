@@ -5,7 +5,7 @@
 
 import { AsyncInSyncError, CommandRefusedError, ConflictError, StoreFullError } from '../errors.ts'
 import type { CommandBuilder } from '../sequencer/command.ts'
-import type { Engine, Refusal } from './engine.ts'
+import type { Engine, Refusal, WriteHold } from './engine.ts'
 import type { StoreEnvironment } from './environment.ts'
 
 export interface WorkContext {
@@ -99,6 +99,23 @@ export function* commit(command: CommandBuilder): Work<Refusal | undefined> {
   const step = new CommitStep(command)
   yield step
   return step.refusal()
+}
+
+/** Waits until no other process writes. */
+export class HoldStep implements Step {
+  readonly #hold: WriteHold
+
+  constructor(hold: WriteHold) {
+    this.#hold = hold
+  }
+
+  run(): Promise<void> {
+    return this.#hold.wait()
+  }
+
+  runBlocking(): void {
+    this.#hold.waitSync()
+  }
 }
 
 class PauseStep implements Step {

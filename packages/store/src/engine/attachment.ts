@@ -4,6 +4,7 @@
  * Threads: belongs to the thread that made it. The thread's end, however it comes, is told to the database
  * by the thread that opened it, which frees both slots.
  */
+import { BusyError, openBoard } from '@ringbolt/locks'
 import {
   AtomicsMemory,
   attachProducer,
@@ -22,13 +23,18 @@ import { PageFile } from '../space/page-file.ts'
 import { PageReader, takeReaderSlot } from '../space/page-reader.ts'
 import { Control } from './control.ts'
 import { fileFolders } from './file-folders.ts'
+import { Freshness } from './freshness.ts'
 import { ReadOnlyEngine } from './read-only-engine.ts'
 import type { StoreMemory } from './store-core.ts'
+import { WriteHolds } from './write-hold.ts'
 
 /** What another thread of the process needs to attach; survives `postMessage` and `workerData`. */
 export interface StoreHandle extends StoreMemory {
   /** Undefined: in memory. */
   readonly mainPath: string | undefined
+  /** Undefined: no other process can have it open. */
+  readonly lockPath: string | undefined
+  readonly readStalenessMs: number
 }
 
 export class Attachment {
@@ -40,6 +46,8 @@ export class Attachment {
   readonly #producer: RingProducer
   readonly #file: PageFile | undefined
   readonly #reader: PageReader
+  readonly #freshness: Freshness | undefined
+  readonly #busy: () => Error
 
   /** @throws StoreClosedError; RingSlotsError when `threadsMax` threads are attached */
   constructor(handle: StoreHandle) {
@@ -53,27 +61,41 @@ export class Attachment {
     const log = new LogClient(this.#producer, this.watermarks, acknowledgedBy, threadEnvironment)
     const { slotIndex } = this.#producer
     const refusals = new RefusalReader(new AtomicsMemory(handle.refusals), slotIndex)
-    const client = new CommandClient(log, refusals, slotIndex)
+    const busy = (): Error =>
+      BusyError.fromFacts({ ...this.control.busy, path: handle.lockPath ?? '' })
+    const client = new CommandClient(log, refusals, slotIndex, threadEnvironment, busy)
     try {
       this.#file = pageFileOf(handle.mainPath)
+      this.#freshness = this.#makeFreshness()
       const slot = takeReaderSlot(handle.region, currentThreadId)
       this.#reader = new PageReader(handle.region, slot, this.#file, () => this.ring.ringDoorbell())
     } catch (error) {
       this.#file?.close()
+      this.#freshness?.close()
       this.#producer.detach()
       throw error
     }
+    const freshness = this.#freshness
+    const freshen = freshness === undefined ? (): void => undefined : () => freshness.ensure()
     const engineOf = handle.readOnly ? ReadOnlyEngine : SharedEngine
-    this.engine = new engineOf(this.#reader, client)
+    const holds = handle.readOnly ? undefined : this.#makeHolds(busy)
+    this.engine = new engineOf(this.#reader, client, freshen, holds && (() => holds.make()))
+    this.#busy = busy
   }
 
-  /** Resolves once all that is acknowledged by now stands in the main file. */
+  /**
+   * Resolves once all that is acknowledged by now stands in the main file.
+   * @throws BusyError when another process did not let this one in time
+   */
   async checkpoint(): Promise<void> {
     if (this.handle.readOnly) return
+    const { busyCount } = this.control
     const ticket = this.control.wantCheckpoint()
     this.ring.ringDoorbell()
     for (;;) {
       const signal = this.watermarks.signal
+      // What could not be had in time is called done, too, afterwards.
+      if (this.control.busyCount !== busyCount) throw this.#busy()
       if (this.control.isDone(ticket)) return
       this.#producer.assertOpen()
       const wait = this.watermarks.waitAsync(signal, Number.POSITIVE_INFINITY)
@@ -81,10 +103,43 @@ export class Attachment {
     }
   }
 
+  #makeFreshness(): Freshness | undefined {
+    const { lockPath, readOnly, readStalenessMs } = this.handle
+    const board = lockPath === undefined || readOnly ? null : openBoard(lockPath)
+    if (board === null) return undefined
+    return new Freshness({
+      control: this.control,
+      board,
+      stalenessMs: readStalenessMs,
+      nowMs: () => threadEnvironment.nowMs(),
+      wakeSequencer: () => this.ring.ringDoorbell(),
+      assertOpen: () => this.#producer.assertOpen(),
+    })
+  }
+
+  #makeHolds(busy: () => Error): WriteHolds {
+    const { control, ring, watermarks } = this
+    return new WriteHolds({
+      control,
+      slot: this.#producer.slotIndex,
+      threadId: currentThreadId,
+      busy,
+      wake: () => ring.ringDoorbell(),
+      signal: () => watermarks.signal,
+      waitAsync: (signal) => {
+        const wait = watermarks.waitAsync(signal, Number.POSITIVE_INFINITY)
+        return wait && threadEnvironment.alive(wait)
+      },
+      waitSync: (signal) => watermarks.wait(signal, Number.POSITIVE_INFINITY),
+      assertOpen: () => this.#producer.assertOpen(),
+    })
+  }
+
   /** Gives the thread's slots back and lets go of the file. Idempotent. */
   detach(): void {
     this.#reader.close()
     this.#file?.close()
+    this.#freshness?.close()
     this.#producer.detach()
   }
 }

@@ -36,7 +36,8 @@ const LOG_BEHIND_MAX = 4
 export class Checkpointer {
   readonly #main: MainFile
   readonly #space: SharedSpace
-  readonly #log: SegmentedLog
+  readonly #log: () => SegmentedLog
+  readonly #keepLogFrom: () => number
   readonly #control: Control
   readonly #policy: CheckpointPolicy
   readonly #nowMs: () => number
@@ -51,7 +52,9 @@ export class Checkpointer {
   constructor(parts: {
     readonly main: MainFile
     readonly space: SharedSpace
-    readonly log: SegmentedLog
+    readonly log: () => SegmentedLog
+    /** LSN from which on others may still read the log. */
+    readonly keepLogFrom: () => number
     readonly control: Control
     readonly policy: CheckpointPolicy
     readonly nowMs: () => number
@@ -60,6 +63,7 @@ export class Checkpointer {
     this.#main = parts.main
     this.#space = parts.space
     this.#log = parts.log
+    this.#keepLogFrom = parts.keepLogFrom
     this.#control = parts.control
     this.#policy = parts.policy
     this.#nowMs = parts.nowMs
@@ -80,8 +84,23 @@ export class Checkpointer {
     return Math.max(0, dueMs - this.#nowMs())
   }
 
-  get isRunning(): boolean {
-    return this.#running !== undefined
+  /** Nobody else may write before it is done. */
+  get isFinal(): boolean {
+    return this.#running?.checkpoint.isFinal === true
+  }
+
+  /** Another process has made one: what was begun here is not needed any more. */
+  adopted(): void {
+    const running = this.#running
+    if (running !== undefined) {
+      this.#running = undefined
+      this.#main.pageIds.cancelCheckpoint()
+      this.#space.unpin(running.pin)
+      // Whoever asked for it hears of the next.
+      this.#changedSinceMs ??= this.#nowMs()
+    }
+    this.#durableLsn = this.#main.meta.logLsn
+    this.#durableSequence = this.#main.meta.sequence
   }
 
   /** A bounded piece of work. @returns whether there was any */
@@ -116,7 +135,7 @@ export class Checkpointer {
       version: pin.version,
       sequence: state.sequence,
       directory: pin.directory,
-      logId: this.#log.logId,
+      logId: this.#log().logId,
       logLsn: state.logLsn,
       baseSequence: this.#main.meta.baseSequence,
       clean,
@@ -135,7 +154,7 @@ export class Checkpointer {
       return
     }
     // A meta never shows more than the log promises.
-    if (checkpoint.state === 'sync-data') this.#log.sync()
+    if (checkpoint.state === 'sync-data') this.#log().sync()
     this.#main.pages.sync()
     checkpoint.synced()
     if (checkpoint.state === 'done') this.#done(running)
@@ -148,7 +167,7 @@ export class Checkpointer {
     this.#durableLsn = state.logLsn
     this.#durableSequence = state.sequence
     this.#count++
-    this.#log.truncateBefore(lsnOf(state.logLsn))
+    this.#log().truncateBefore(lsnOf(Math.min(state.logLsn, this.#keepLogFrom())))
     this.#control.checkpointDone(wanted)
   }
 }

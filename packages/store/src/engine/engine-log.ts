@@ -32,7 +32,7 @@ export class NoLog implements EngineLog {
 
 /** Syncs counted and timed, and delayed where asked for. */
 export class TimedLog implements EngineLog {
-  readonly #log: EngineLog
+  #log: EngineLog
   readonly #nowMs: () => number
   readonly #delay: () => void
   groups = 0
@@ -44,6 +44,11 @@ export class TimedLog implements EngineLog {
     this.#log = log
     this.#nowMs = nowMs
     this.#delay = delay
+  }
+
+  /** The same log, taken over again. */
+  use(log: EngineLog): void {
+    this.#log = log
   }
 
   get endLsn(): number {

@@ -6,6 +6,7 @@ import type { StoreFolders } from './store-folders.ts'
 
 const LOG_FOLDER_SUFFIX = '-wal'
 const LOCK_SUFFIX = '-lock'
+const PRESENCE_SUFFIX = '-processes'
 
 /** Absolute, and the same however the folder is written: symbolic links in it are followed. */
 export function mainPathOf(path: string): string {
@@ -16,6 +17,11 @@ export function mainPathOf(path: string): string {
 
 export function lockPathOf(mainPath: string): string {
   return mainPath + LOCK_SUFFIX
+}
+
+/** The folder in which each process that has the database open has a file. */
+export function presencePathOf(mainPath: string): string {
+  return mainPath + PRESENCE_SUFFIX
 }
 
 /** @throws LogIoError when the folder is missing or none */

@@ -179,29 +179,35 @@ describe('open and close', () => {
 })
 
 describe('one owner', () => {
-  test('a second handle in the process is refused with BusyError, and nothing is changed', async () => {
+  test('L1: a second handle in the process shares the database; so does one for reading', async () => {
     const path = pathOf()
     const db = await open(path, SMALL)
     await db.collection(cells).insert({ id: 1, group: 1, value: 1 })
-    const before = readFileSync(path)
-    await expect(open(path, SMALL)).rejects.toMatchObject({ code: 'RINGBOLT_BUSY' })
-    await expect(open(path, { ...SMALL, readOnly: true })).rejects.toMatchObject({
-      code: 'RINGBOLT_BUSY',
-    })
-    expect(readFileSync(path).equals(before)).toBe(true)
+    const other = await open(path, SMALL)
+    const reader = await open(path, { ...SMALL, readOnly: true })
     await db.collection(cells).insert({ id: 2, group: 1, value: 1 })
+    expect(other.collection(cells).count()).toBe(2)
+    // The state at which it was opened.
+    expect(reader.collection(cells).count()).toBe(1)
     await db.close()
+    await other.close()
+    expect(reader.collection(cells).count()).toBe(1)
+    await reader.close()
     const again = await open(path, SMALL)
     expect(again.collection(cells).count()).toBe(2)
     await again.close()
   })
 
-  test('another process is refused with BusyError, and nothing is changed', async () => {
+  test('M3: another process is refused with BusyError while this one writes, and nothing is changed', async () => {
     const path = pathOf()
-    const db = await open(path, SMALL)
-    const before = readFileSync(path)
-    expect(openElsewhere(path)).toBe('RINGBOLT_BUSY')
-    expect(readFileSync(path).equals(before)).toBe(true)
+    const db = await open(path, { ...SMALL, collections: [cells] })
+    await db.transaction(async (tx) => {
+      await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
+      const before = readFileSync(path)
+      expect(openElsewhere(path)).toBe('RINGBOLT_BUSY')
+      expect(readFileSync(path).equals(before)).toBe(true)
+    })
+    expect(openElsewhere(path)).toBe('opened')
     await db.close()
     expect(openElsewhere(path)).toBe('opened')
   })

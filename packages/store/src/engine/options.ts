@@ -16,6 +16,11 @@ export interface OpenOptions {
   readonly maxWaitMs?: number
   /** How long to wait for another process, or handle, that has the database open, in ms. Default 5,000. */
   readonly busyTimeout?: number
+  /**
+   * How old what is read may be, in ms, while another process writes. Default 0: a read shows all that any process had
+   * acknowledged before it began.
+   */
+  readonly readStalenessMs?: number
   /** False: no lock between processes; the caller knows that this one is alone. Default true. */
   readonly crossProcessLock?: boolean
   /** The lock's method, for a new database; an existing one has it recorded. */
@@ -41,6 +46,18 @@ export interface OpenOptions {
 }
 
 const MIB = 1024 * 1024
+const BUSY_TIMEOUT_MS = 5000
+
+/** How a process is tied to others; undefined: it is alone by construction. */
+export interface LinkOptions {
+  readonly method: LockOptions['method']
+  readonly busyTimeoutMs: number
+}
+
+export function linkOptionsOf(options: OpenOptions): LinkOptions | undefined {
+  if (options.crossProcessLock === false) return undefined
+  return { method: options.lockMethod, busyTimeoutMs: options.busyTimeout ?? BUSY_TIMEOUT_MS }
+}
 
 export interface StoreSettings {
   readonly create: boolean
@@ -104,6 +121,7 @@ export function settingsOf(options: OpenOptions): StoreSettings {
   within('snapshotAgeMaxMs', settings.snapshotAgeMaxMs, 1, Number.MAX_SAFE_INTEGER)
   within('checkpointLogBytes', settings.checkpointLogBytes, 1, Number.MAX_SAFE_INTEGER)
   within('checkpointIntervalMs', settings.checkpointIntervalMs, 1, Number.MAX_SAFE_INTEGER)
+  within('readStalenessMs', options.readStalenessMs ?? 0, 0, DURATION_MAX_MS)
   within('busyTimeout', options.busyTimeout ?? 0, 0, Number.MAX_SAFE_INTEGER)
   return settings
 }

@@ -6,7 +6,7 @@
  * be interrupted and repeated; pages of the replay are spilled only to places that no durable checkpoint uses, and
  * not at all when the database is only read: then they have to fit in the cache.
  */
-import type { LogGroup, SegmentedLog } from '@ringbolt/wal'
+import type { LogGroup, SegmentedLog, SegmentedLogOptions } from '@ringbolt/wal'
 import { PAGES_PER_OPERATION } from '../sequencer/apply.ts'
 import { COMMAND_BYTES_MAX } from '../sequencer/command.ts'
 import { GroupApplier } from '../sequencer/group-applier.ts'
@@ -117,11 +117,19 @@ function openLogOf(
   settings: StoreSettings,
   { randomBytes }: CoreEnvironment,
 ): StoreLog | undefined {
-  const { sync, segmentBytes, readOnly } = settings
-  const options = { sync, segmentBytes, recordLengthMaxBytes: COMMAND_BYTES_MAX }
-  return readOnly
+  const options = logOptionsOf(settings)
+  return settings.readOnly
     ? openStoreLogToRead(folders, main, options)
     : openStoreLog(folders, main, { ...options, randomBytes })
+}
+
+export function logOptionsOf({ sync, segmentBytes }: StoreSettings): Pick<
+  SegmentedLogOptions,
+  'sync' | 'segmentBytes'
+> & {
+  recordLengthMaxBytes: number
+} {
+  return { sync, segmentBytes, recordLengthMaxBytes: COMMAND_BYTES_MAX }
 }
 
 /** @returns the commit sequence of the state that is published then */

@@ -1,19 +1,24 @@
 /**
- * The sequencer's thread: composition root of the store. Real files, the real clock, requests from the
- * owner. It blocks in shared memory when there is nothing to do and never returns to its event loop until
- * the database is closed.
+ * The sequencer's thread: composition root of the store. Real files, the real clock, the lock between processes,
+ * requests from the owner. While it is its turn to write it blocks in shared memory when there is nothing to do;
+ * otherwise it waits for its turn, and follows those who write.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { AtomicsMemory, errorToPlain, type PlainError } from '@ringbolt/ring'
 import { fileFolders } from './file-folders.ts'
-import type { StoreSettings } from './options.ts'
+import type { LinkOptions, StoreSettings } from './options.ts'
+import { ProcessLink } from './process-link.ts'
 import { StoreCore, type StoreMemory } from './store-core.ts'
+import { TurnTaker } from './turn-taker.ts'
 
 export interface SequencerWork {
   /** Undefined: in memory. */
   readonly mainPath: string | undefined
   readonly settings: StoreSettings
+  /** Undefined: no other process can have the database open. */
+  readonly link: LinkOptions | undefined
 }
 
 export type OpenedMessage =
@@ -32,52 +37,60 @@ function sleep(durationMs: number): void {
   neverWoken.wait(0, 0, durationMs)
 }
 
-function openCore({ mainPath, settings }: SequencerWork): StoreCore {
+function openCore({ mainPath, settings }: SequencerWork, link: ProcessLink | undefined): StoreCore {
   const environment = {
     nowMs: () => performance.now(),
     wallMs: () => Date.now(),
     sleep,
     randomBytes: (count: number) => new Uint8Array(randomBytes(count)),
+    neighbours: link,
   }
   const folders = mainPath === undefined ? undefined : fileFolders(mainPath, settings.readOnly)
   return StoreCore.open(folders, settings, environment)
 }
 
-/** Runs until the owner asks for the end; a failure has poisoned the ring by then. */
-function run(port: MessagePort, core: StoreCore): void {
-  while (!core.control.closeWanted) {
-    if (!core.step()) core.idle()
-  }
-  const closed: ClosedMessage = { kind: 'closed', error: closeError(core) }
-  port.postMessage(closed)
-}
-
-function closeError(core: StoreCore): PlainError | null {
+/** A failure has poisoned the ring by then. */
+async function failureOf(work: () => Promise<void>): Promise<PlainError | null> {
   try {
-    core.close()
+    await work()
     return null
   } catch (error) {
     return errorToPlain(error)
   }
 }
 
-function main(port: MessagePort, work: SequencerWork): void {
+async function run(core: StoreCore, link: ProcessLink | undefined): Promise<void> {
+  if (link !== undefined) {
+    await new TurnTaker(core, link, { nowMs: () => performance.now(), delay }).run()
+    return
+  }
+  while (!core.control.closeWanted) {
+    if (!core.step()) core.idle()
+  }
+  core.close()
+}
+
+async function main(port: MessagePort, work: SequencerWork): Promise<void> {
+  const { mainPath, link: linkOptions } = work
+  let link: ProcessLink | undefined
   let core: StoreCore
   try {
-    core = openCore(work)
-    const opened: OpenedMessage = { kind: 'opened', memory: core.memory }
-    port.postMessage(opened)
+    if (mainPath !== undefined && linkOptions !== undefined) {
+      link = await ProcessLink.open(mainPath, linkOptions)
+    }
+    core = openCore(work, link)
   } catch (error) {
     const failed: OpenedMessage = { kind: 'failed', error: errorToPlain(error) }
+    await link?.close()
     port.postMessage(failed)
     return
   }
-  run(port, core)
+  const opened: OpenedMessage = { kind: 'opened', memory: core.memory }
+  port.postMessage(opened)
+  const error = await failureOf(() => run(core, link))
+  const closed: ClosedMessage = { kind: 'closed', error }
+  port.postMessage(closed)
 }
 
 if (parentPort === null) throw new Error('sequencer-thread.js is started by open, as a worker')
-const port = parentPort
-// The owner may not have the lock yet, and may never get it: then the thread ends, having opened nothing.
-port.once('message', (hasLock: boolean) => {
-  if (hasLock) main(port, workerData)
-})
+await main(parentPort, workerData)

@@ -20,10 +20,12 @@ import { PAGES_PER_OPERATION } from '../sequencer/apply.ts'
 import { RefusalWriter, refusalsBytes } from '../sequencer/refusals.ts'
 import { StoreSink } from '../sequencer/store-sink.ts'
 import { Checkpointer } from './checkpointer.ts'
-import { CONTROL_BYTES, Control } from './control.ts'
+import { type BusyFacts, Control, controlBytes } from './control.ts'
 import { TimedLog } from './engine-log.ts'
+import { LogTurns } from './log-turns.ts'
+import type { Neighbours } from './neighbours.ts'
 import type { StoreSettings } from './options.ts'
-import { type RecoveredState, recoverState } from './recovery.ts'
+import { logOptionsOf, type RecoveredState, recoverState } from './recovery.ts'
 import { STATS_BYTES, StatsBoard } from './stats.ts'
 import type { StoreFolders } from './store-folders.ts'
 import { removeStoreLog } from './store-log.ts'
@@ -35,6 +37,8 @@ export interface CoreEnvironment {
   readonly wallMs: () => number
   readonly sleep: (durationMs: number) => void
   readonly randomBytes: (count: number) => Uint8Array
+  /** Other processes that may share the database; undefined: there are none. */
+  readonly neighbours?: Neighbours | undefined
 }
 
 /** What the threads share. */
@@ -75,6 +79,8 @@ export class StoreCore {
   readonly #sink: StoreSink
   readonly #consumer: LogConsumer
   readonly #checkpointer: Checkpointer | undefined
+  /** Undefined when nobody shares the database. */
+  readonly #turns: LogTurns | undefined
   readonly #stats: StatsBoard
   #lastRevocationMs = 0
   /** The first failure: nothing is done any more. */
@@ -124,8 +130,106 @@ export class StoreCore {
       environment.sleep,
     )
     this.#checkpointer = this.#makeCheckpointer()
+    this.#turns = this.#makeTurns()
+    if (this.#turns === undefined) this.control.setTurn(true)
+    // The state that it was opened at is all that it will ever look at.
+    if (settings.readOnly) {
+      environment.neighbours?.state({ oldestLsn: 0, reachedLsn: Number.POSITIVE_INFINITY })
+    }
     if (settings.readOnly) this.#ring.close()
     this.#writeStats()
+  }
+
+  /** Whether this process may write now. */
+  get isTurn(): boolean {
+    return this.#turns?.isOurs !== false
+  }
+
+  /** Not our turn, and there is something to do that needs it. */
+  get wantsTurn(): boolean {
+    if (this.#failure !== undefined || this.#settings.readOnly) return false
+    const { control } = this
+    const isAsked = control.checkpointWanted || control.isWriting || this.#watermarks.syncWanted
+    return isAsked || this.#ring.fold() > 0
+  }
+
+  /** The writer lock is held. A failure is kept for those who wait. @returns whether it is our turn now */
+  beginTurn(): boolean {
+    return this.#guard(() => {
+      this.#turns?.begin()
+      // Transactions wait for it.
+      this.control.setDraining(false)
+      this.#watermarks.wakeAll()
+    })
+  }
+
+  /** Nobody else waits for our turn to end any more. */
+  stopDraining(): void {
+    if (!this.control.isDraining) return
+    this.control.setDraining(false)
+    this.#watermarks.wakeAll()
+  }
+
+  /** Our turn, and nothing is half done. */
+  get mayEndTurn(): boolean {
+    return this.#checkpointer?.isFinal !== true && !this.control.isWriting
+  }
+
+  /**
+   * Settles everything; the lock is given back afterwards, whatever failed here.
+   * @returns false when a transaction has just begun to write, which keeps the turn
+   */
+  endTurn(): boolean {
+    const { control } = this
+    if (this.#failure !== undefined) return true
+    control.setTurn(false)
+    if (control.isWriting) {
+      control.setTurn(true)
+      this.#watermarks.wakeAll()
+      return false
+    }
+    this.#guard(() => {
+      this.#consumer.settle()
+      this.#turns?.end()
+    })
+    // Who waited for it waits for the next turn.
+    this.stopDraining()
+    return true
+  }
+
+  /** Not our turn: applies what others have acknowledged. @returns whether there was anything */
+  follow(): boolean {
+    let isNew = false
+    this.#guard(() => {
+      isNew = this.#turns?.follow() === true
+      this.#state.space.admitWanted()
+      this.#revokeOldPins()
+      if (isNew) this.#writeStats()
+    })
+    return isNew
+  }
+
+  /** Not our turn, and it could not be had in time: whoever waits for a commit hears so. */
+  refuseAsBusy(why: BusyFacts): void {
+    this.#guard(() => {
+      this.control.setBusy(why)
+      this.#sink.isBusy = true
+      while (this.#consumer.step());
+      this.#sink.isBusy = false
+      this.control.checkpointDone(this.control.checkpointsWanted)
+      this.#watermarks.wakeAll()
+    })
+  }
+
+  #guard(work: () => void): boolean {
+    if (this.#failure !== undefined) return false
+    try {
+      work()
+      return true
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
   }
 
   /** One group at the most, and a bounded piece of upkeep. @returns whether there was anything to do */
@@ -143,31 +247,36 @@ export class StoreCore {
   }
 
   /** Sleeps in shared memory until there is something to do. */
-  idle(): void {
-    const sound = this.#failure === undefined
+  idle(durationMsMax: number = IDLE_MS_MAX): void {
+    const sound = this.#failure === undefined && this.isTurn
     if (sound && this.#prepare()) return
-    const dueMs = sound ? Math.min(this.#consumer.syncDueInMs, this.#checkpointDueMs) : IDLE_MS_MAX
-    this.#ring.waitForRecords(Math.min(dueMs, IDLE_MS_MAX), () => this.#hasRequests())
+    const dueMs = sound
+      ? Math.min(this.#consumer.syncDueInMs, this.#checkpointDueMs)
+      : durationMsMax
+    this.#ring.waitForRecords(Math.min(dueMs, durationMsMax), () => this.#hasRequests())
   }
 
   /**
    * Takes no more commands, finishes those that are there, makes the last checkpoint, lets go of the log.
+   * @param isLast false: other processes go on with the database
    * @throws the failure that ended it before, or what closing fails with
    */
-  close(): void {
+  close(isLast = true): void {
     const { main, segments } = this.#state
     try {
       if (!this.#settings.readOnly) this.#ring.close()
+      this.#watermarks.wakeAll()
       if (this.#failure !== undefined) throw this.#failure
       // Whoever waits for a commit hears of it, in memory too.
-      if (!this.#settings.readOnly) this.#drain()
-      if (main !== undefined && segments !== undefined) {
+      if (!this.#settings.readOnly && this.isTurn) this.#drain()
+      if (main !== undefined && segments !== undefined && isLast) {
         this.#checkpointer?.finishClean()
         this.#log.close()
         if (this.#folders !== undefined) removeStoreLog(this.#folders, segments.logId)
         main.trim()
-      }
+      } else if (this.#turns?.isOurs === true) this.#turns.end()
     } finally {
+      this.#turns?.close()
       this.#log.close()
       main?.close()
     }
@@ -187,6 +296,7 @@ export class StoreCore {
       acknowledgedBy: this.#settings.sync === 'full' ? 'sync' : 'write',
       groupBodyBytesMax: Math.min(this.#settings.ringBytes, this.#settings.segmentBytes / 4),
       wallMs: main === undefined ? undefined : this.#environment.wallMs,
+      onPublished: () => this.#turns?.published(),
     })
   }
 
@@ -196,11 +306,33 @@ export class StoreCore {
     return new Checkpointer({
       main,
       space,
-      log: segments,
+      log: () => this.#turns?.log ?? segments,
+      keepLogFrom: () => this.#turns?.keepLogFrom ?? Number.POSITIVE_INFINITY,
       control: this.control,
       policy: this.#settings,
       nowMs: this.#environment.nowMs,
       published: () => this.#sink.published,
+    })
+  }
+
+  #makeTurns(): LogTurns | undefined {
+    const { main, segments, space, trees } = this.#state
+    const { neighbours } = this.#environment
+    const checkpointer = this.#checkpointer
+    if (neighbours === undefined || main === undefined) return undefined
+    if (segments === undefined || checkpointer === undefined) return undefined
+    return new LogTurns({
+      main,
+      space,
+      trees,
+      sink: this.#sink,
+      timedLog: this.#log,
+      checkpointer,
+      control: this.control,
+      neighbours,
+      logStore: segments.store,
+      logOptions: { ...logOptionsOf(this.#settings), logId: segments.logId },
+      log: segments,
     })
   }
 
@@ -218,6 +350,7 @@ export class StoreCore {
     const { space } = this.#state
     const admitted = space.admitWanted()
     this.#revokeOldPins()
+    this.#turns?.keep()
     let kept = this.#checkpointer?.step() === true
     if (kept) this.#watermarks.wakeAll()
     else if (this.control.checkpointWanted) this.#answerWithoutFile()
@@ -258,8 +391,15 @@ export class StoreCore {
 
   #hasRequests(): boolean {
     const { space } = this.#state
-    const wanted = this.#failure === undefined && (this.control.checkpointWanted || space.hasWanted)
-    return wanted || this.control.closeWanted || this.#watermarks.syncWanted
+    const { control } = this
+    const fresh = !this.isTurn && control.freshWanted
+    const wanted = control.checkpointWanted || space.hasWanted || fresh
+    const writing = !this.isTurn && control.isWriting
+    return (
+      (this.#failure === undefined && (wanted || writing)) ||
+      control.closeWanted ||
+      this.#watermarks.syncWanted
+    )
   }
 
   /** Whoever waits, and whoever comes, gets the cause. */
@@ -285,7 +425,8 @@ export class StoreCore {
   }
 
   #writeStats(): void {
-    const { space, pageIds, segments } = this.#state
+    const { space, pageIds } = this.#state
+    const log = this.#turns === undefined ? this.#state.segments : this.#turns.ownLog
     const pages = space.stats
     this.#stats.write({
       commits: this.#sink.commits,
@@ -295,7 +436,7 @@ export class StoreCore {
       syncMsTotal: this.#log.syncMsTotal,
       checkpoints: this.#checkpointer?.count ?? 0,
       sequence: this.#sink.published.sequence,
-      logBytes: segments === undefined ? 0 : segments.endLsn - segments.firstLsn,
+      logBytes: log === undefined ? 0 : log.endLsn - log.firstLsn,
       filePages: pageIds.end,
       freePages: pageIds.freeCount,
       cacheFrames: pages.frames,
@@ -320,7 +461,7 @@ function shareMemory({ region }: RecoveredState, settings: StoreSettings): Store
     watermarks: new SharedArrayBuffer(WATERMARK_BYTES),
     refusals: new SharedArrayBuffer(refusalsBytes(threadsMax)),
     region,
-    control: new SharedArrayBuffer(CONTROL_BYTES),
+    control: new SharedArrayBuffer(controlBytes(threadsMax)),
     stats: new SharedArrayBuffer(STATS_BYTES),
     sync,
     readOnly,

@@ -1,47 +1,38 @@
 /**
- * The thread that opened a database: starts the sequencer's thread, holds the lock between processes, and
+ * The thread that opened a database: starts the sequencer's thread, and
  * reports the deaths of the workers that it starts.
  */
 import { Worker } from 'node:worker_threads'
-import { openLock } from '@ringbolt/locks'
-import { errorFromPlain, poisonRing, threadEnvironment } from '@ringbolt/ring'
+// Loading it offers the thread that hosts the locks of this process.
+import { BusyError } from '@ringbolt/locks'
+import { errorFromPlain, type PlainError, poisonRing, threadEnvironment } from '@ringbolt/ring'
 import { SequencerThreadError } from '../errors.ts'
 import { freeThread } from '../space/reader-slots.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { lockPathOf, mainPathOf } from './file-folders.ts'
-import { type OpenOptions, settingsOf } from './options.ts'
+import { linkOptionsOf, type OpenOptions, settingsOf } from './options.ts'
 import type { ClosedMessage, OpenedMessage, SequencerWork } from './sequencer-thread.ts'
 import type { StoreMemory } from './store-core.ts'
 
 const IN_MEMORY = ':memory:'
-const BUSY_TIMEOUT_MS = 5000
-
-type Release = () => Promise<void>
 
 /** @throws BusyError, and what recovery throws; nothing is left behind by a failed open */
 export async function openOwner(path: string, options: OpenOptions): Promise<StoreOwner> {
   const settings = settingsOf(options)
   const mainPath = path === IN_MEMORY ? undefined : mainPathOf(path)
-  const locked = lockOf(mainPath, options)
-  // Starts, and loads its modules, while the lock is waited for: most of what opening takes.
-  const thread = new SequencerThread({ mainPath, settings })
-  let release: Release
-  try {
-    release = await locked
-  } catch (error) {
-    await thread.cancel()
-    throw error
-  }
-  try {
-    const handle = { ...(await thread.open()), mainPath }
-    return new StoreOwner(thread, handle, release)
-  } catch (error) {
-    await release()
-    throw error
-  }
+  const link = mainPath === undefined ? undefined : linkOptionsOf(options)
+  const thread = new SequencerThread({ mainPath, settings, link })
+  const memory = await thread.opened()
+  const lockPath = mainPath === undefined || link === undefined ? undefined : lockPathOf(mainPath)
+  return new StoreOwner(thread, {
+    ...memory,
+    mainPath,
+    lockPath,
+    readStalenessMs: options.readStalenessMs ?? 0,
+  })
 }
 
-/** The worker, before and while it is the sequencer. */
+/** The worker that becomes the sequencer. */
 class SequencerThread {
   readonly worker: Worker
   readonly exited: Promise<unknown>
@@ -57,53 +48,26 @@ class SequencerThread {
     // Listened for from the start: when this thread was busy, `message` and `exit` come in one go.
     this.exited = new Promise((resolve) => this.worker.once('exit', resolve))
     this.#first = firstMessage(this.worker)
-    // Told by `open`; a thread that is cancelled ends without a message.
-    this.#first.catch(() => undefined)
   }
 
-  /** Once the lock is held. @throws what recovery throws */
-  async open(): Promise<StoreMemory> {
-    this.worker.postMessage(true)
+  /** @throws what opening throws */
+  async opened(): Promise<StoreMemory> {
     const message = await this.#first
     if (message.kind === 'opened') return message.memory
     await this.exited
-    throw errorFromPlain(message.error)
+    throw openingError(message.error)
   }
-
-  /** Ends by itself: Node may abort when a thread is terminated while it loads modules. */
-  async cancel(): Promise<void> {
-    this.worker.postMessage(false)
-    await this.exited
-  }
-}
-
-async function lockOf(mainPath: string | undefined, options: OpenOptions): Promise<Release> {
-  if (mainPath === undefined || options.crossProcessLock === false) return async () => undefined
-  const { lockMethod, busyTimeout = BUSY_TIMEOUT_MS } = options
-  const lock = await openLock(
-    lockPathOf(mainPath),
-    lockMethod === undefined ? {} : { method: lockMethod },
-  )
-  try {
-    await lock.acquire({ timeoutMs: busyTimeout })
-  } catch (error) {
-    await lock.close()
-    throw error
-  }
-  return () => lock.close()
 }
 
 export class StoreOwner {
   readonly attachment: Attachment
   readonly #exited: Promise<unknown>
-  readonly #release: Release
   readonly #unwatch: () => void
   readonly #closed: Promise<ClosedMessage>
   #closing: Promise<void> | undefined
 
-  constructor({ worker, exited }: SequencerThread, handle: StoreHandle, release: Release) {
+  constructor({ worker, exited }: SequencerThread, handle: StoreHandle) {
     this.#exited = exited
-    this.#release = release
     this.attachment = new Attachment(handle)
     this.#unwatch = watchWorkers(this.attachment)
     this.#closed = new Promise((resolve, reject) => {
@@ -131,7 +95,6 @@ export class StoreOwner {
       this.#unwatch()
       this.attachment.detach()
       await threadEnvironment.alive(this.#exited)
-      await this.#release()
     }
   }
 
@@ -140,6 +103,10 @@ export class StoreOwner {
     poisonRing(this.attachment.ring, cause)
     this.attachment.watermarks.wakeAll()
   }
+}
+
+function openingError(plain: PlainError): Error {
+  return plain.name === BusyError.name ? BusyError.fromFacts(plain.facts) : errorFromPlain(plain)
 }
 
 function firstMessage(worker: Worker): Promise<OpenedMessage> {
@@ -151,12 +118,13 @@ function firstMessage(worker: Worker): Promise<OpenedMessage> {
 }
 
 /** Reports the deaths of all workers started by this thread from now on, until called off. */
-function watchWorkers({ ring, handle }: Attachment): () => void {
+function watchWorkers({ ring, handle, control }: Attachment): () => void {
   const onWorker = (worker: Worker): void => {
     const { threadId } = worker
     worker.once('exit', () => {
       ring.reportThreadDeath(threadId)
       freeThread(handle.region, threadId)
+      control.freeWriter(threadId)
     })
   }
   process.on('worker', onWorker)

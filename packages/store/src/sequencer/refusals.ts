@@ -26,7 +26,7 @@ const SLOT_WORDS: number = LINE_WORDS + ENTRIES * ENTRY_WORDS
 const ADDRESS_UNIT_BYTES = 8
 const OPERATION_BITS = 28
 const OPERATION_MASK: number = 2 ** OPERATION_BITS - 1
-const REASONS: readonly RefusalReason[] = ['conflict', 'definition', 'malformed', 'full']
+const REASONS: readonly RefusalReason[] = ['conflict', 'definition', 'malformed', 'full', 'busy']
 
 /** The command was decided, but what was decided is no longer known. `RINGBOLT_OUTCOME_UNKNOWN` */
 export class OutcomeUnknownError extends RingboltError {
@@ -125,7 +125,7 @@ export class RefusalReader {
       else {
         if (lost) this.#lostBefore = units
         lost = false
-        const reason = REASONS[(entry >>> OPERATION_BITS) & 3] ?? 'malformed'
+        const reason = REASONS[entry >>> OPERATION_BITS] ?? 'malformed'
         this.#found.set(units, { reason, operation: entry & OPERATION_MASK })
       }
       this.#tail = (this.#tail + 1) | 0

@@ -73,6 +73,8 @@ export interface StoreSinkParts {
   /** When a group is acknowledged. */
   readonly acknowledgedBy: 'sync' | 'write'
   readonly groupBodyBytesMax: number
+  /** Called with each state that is published, before anybody hears that its commits are acknowledged. */
+  readonly onPublished: (state: PublishedState) => void
   /** For the notes. Undefined: nobody reads the log, and it gets none. */
   readonly wallMs: (() => number) | undefined
 }
@@ -87,10 +89,13 @@ interface Sealed extends PublishedState {
   readonly version: number
 }
 
+const BUSY: Refusal = { reason: 'busy', operation: 0 }
 const MALFORMED: Refusal = { reason: 'malformed', operation: 0 }
 
 export class StoreSink implements GroupSink {
   readonly groupBodyBytesMax: number
+  /** Commands are refused, since another process may not be kept waiting, or from writing. */
+  isBusy = false
   readonly #parts: StoreSinkParts
   readonly #reader = new CommandReader()
   readonly #assemblies: Assemblies
@@ -186,6 +191,12 @@ export class StoreSink implements GroupSink {
     return isDone
   }
 
+  /** What others logged was applied and published. Only when settled. */
+  follow(state: PublishedState): void {
+    this.#sequence = state.sequence
+    this.#published = state
+  }
+
   /** Whatever fails leaves trees, log and marks at odds: that ends it for good (Q4). */
   #guarded(change: () => void): void {
     const { poisoned } = this
@@ -234,6 +245,7 @@ export class StoreSink implements GroupSink {
       this.#sealed = undefined
       space.publish(sealed.version, sealed.sequence, trees.directory)
       this.#published = sealed
+      this.#parts.onPublished(sealed)
     }
     space.reclaim()
   }
@@ -295,6 +307,7 @@ export class StoreSink implements GroupSink {
   /** Of the command that the reader has open. Room is asked for before anything is changed. */
   #refusalOf(commandBytes: number): Refusal | undefined {
     const reader = this.#reader
+    if (this.isBusy) return BUSY
     // A state that is not there yet can't have been read.
     if (reader.snapshotSequence > this.#sequence) return MALFORMED
     try {

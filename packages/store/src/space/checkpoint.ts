@@ -101,6 +101,11 @@ export class Checkpoint {
     return this.#state
   }
 
+  /** From the free list on nobody else may write: its pages are taken, and nobody is told. */
+  get isFinal(): boolean {
+    return this.#list !== undefined
+  }
+
   get pagesWritten(): number {
     return this.#pagesWritten
   }

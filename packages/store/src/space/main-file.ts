@@ -37,7 +37,7 @@ import {
   NO_REFERENCE,
 } from './meta.ts'
 import { PageFile } from './page-file.ts'
-import { PageIds } from './page-ids.ts'
+import { type AdoptedList, PageIds } from './page-ids.ts'
 
 const FILE_BYTES_MIN: number = META_SLOTS * PAGE_BYTES
 const UNFINISHED_SUFFIX = '.new'
@@ -167,6 +167,23 @@ export class MainFile {
     this.beginMeta(changes)
     this.pages.sync()
     this.metaDurable()
+  }
+
+  /** What the file says now: another process may have made a checkpoint. */
+  newestMeta(): Meta {
+    return readMetas(this.#file, this.place).meta
+  }
+
+  /** @throws StoreCorruptError */
+  freeListOf(meta: Meta): AdoptedList {
+    const { free, pageIds } = readFreeList(this.pages, meta)
+    return { pageCount: meta.pageCount, free, listPages: pageIds }
+  }
+
+  /** Another process's, which is durable. */
+  adoptMeta(meta: Meta): void {
+    if (this.#pending !== undefined) throw new Error('a meta is being written')
+    this.#meta = meta
   }
 
   /** Idempotent. */

@@ -23,6 +23,16 @@ export class PageVersions {
     chunk[at] = version
   }
 
+  /** False: it has none. */
+  delete(pageId: number): boolean {
+    const chunk = this.#chunks[Math.floor(pageId / CHUNK_IDS)]
+    const at = pageId % CHUNK_IDS
+    if (chunk === undefined || chunk[at] === 0) return false
+    chunk[at] = 0
+    this.#size--
+    return true
+  }
+
   forEach(visit: (pageId: number, version: number) => void): void {
     for (const [index, chunk] of this.#chunks.entries()) {
       if (chunk === undefined) continue

@@ -11,8 +11,13 @@
  * Invariants
  *  I1 `take` gives no id that the last durable checkpoint, or one in progress, holds: neither of its trees
  *     nor of its free list.
- *  I2 `freeWith` gives exactly the ids that the checkpoint in progress does not hold. A process that opens it
+ *  I2 While others may be at older states of the same file, what is given back here is set aside: `take` gives none
+ *     of it before `relax` says that nobody needs it any more.
+ *  I3 `freeWith` gives exactly the ids that the checkpoint in progress does not hold. A process that opens it
  *     has no other pages, so there an id is free or reachable, never both, never neither.
+ *
+ * Other processes take ids too, and say which in the log: `takeThis`, where the log's word counts for more than what
+ * is known here about checkpoints, since its writer knew them. A checkpoint that another process made is adopted.
  *
  * Crash: nothing here is written but by `freeWith`; what was taken after the last durable checkpoint is free
  * again, since that checkpoint's list says so.
@@ -30,12 +35,22 @@ export interface RetiredPages {
   ): void
 }
 
+/** What another process's checkpoint says of free pages. */
+export interface AdoptedList {
+  readonly pageCount: number
+  readonly free: PageIdSet
+  readonly listPages: readonly number[]
+}
+
 const NOTHING_DURABLE = undefined
 /** The version of the checkpoint that was opened, and the birth of its pages. */
 const BEFORE_ALL = 0
 
 export class PageIds {
-  readonly #free: PageIdSet
+  #free: PageIdSet
+  /** Free as well, but others may still read what stood there (I2). */
+  #aside = new PageIdSet()
+  #isCautious = false
   /** Ids from here on were never given, or are free again. */
   #end: number
   #durableVersion: number | undefined
@@ -82,12 +97,54 @@ export class PageIds {
 
   /** A certain id, as the log says that it was taken. False: it is in use, as far as is known here. */
   takeThis(pageId: number, birthVersion: number): boolean {
-    if (pageId >= this.#end) {
-      this.#free.addExtent(this.#end, pageId - this.#end)
-      this.#end = pageId + 1
-    } else if (!this.#free.delete(pageId)) return false
+    if (!this.#takeOut(pageId)) return false
     if (this.#durableVersion !== NOTHING_DURABLE) this.#taken.set(pageId, birthVersion)
     return true
+  }
+
+  #takeOut(pageId: number): boolean {
+    this.reach(pageId + 1)
+    return this.#free.delete(pageId) || this.#aside.delete(pageId) || this.#takeUnheld(pageId)
+  }
+
+  /** Others have given ids up to there: what is new here may have been in use elsewhere. */
+  reach(end: number): void {
+    if (end <= this.#end) return
+    const into = this.#isCautious ? this.#aside : this.#free
+    into.addExtent(this.#end, end - this.#end)
+    this.#end = end
+  }
+
+  /** While others write: a checkpoint of theirs no longer holds what the last one known here does. */
+  #takeUnheld(pageId: number): boolean {
+    if (!this.#isCautious) return false
+    if (this.#waiting.delete(pageId)) return true
+    if (!this.#durableList.includes(pageId)) return false
+    this.#durableList = this.#durableList.filter((other) => other !== pageId)
+    return true
+  }
+
+  /**
+   * From now on others may write, or be at older states: nothing that is given back is given out before `relax`.
+   * @param alsoFree what is free now may be needed by them, too
+   */
+  beCautious(alsoFree: boolean): void {
+    this.#isCautious = true
+    if (!alsoFree) return
+    this.#free.forEachExtent((first, count) => this.#aside.addExtent(first, count))
+    this.#free = new PageIdSet()
+  }
+
+  /** Nobody needs what was set aside, and nobody else writes. */
+  relax(): void {
+    if (!this.#isCautious) return
+    this.#isCautious = false
+    this.#free = unionOf(this.#free, this.#aside)
+    this.#aside = new PageIdSet()
+  }
+
+  get isCautious(): boolean {
+    return this.#isCautious
   }
 
   #takeAny(): number {
@@ -109,7 +166,9 @@ export class PageIds {
   }
 
   #giveBack(pageId: number): void {
-    if (pageId < FIRST_PAGE || pageId >= this.#end || !this.#free.add(pageId)) {
+    const [into, other] = this.#isCautious ? [this.#aside, this.#free] : [this.#free, this.#aside]
+    const isInFile = pageId >= FIRST_PAGE && pageId < this.#end
+    if (!isInFile || other.has(pageId) || !into.add(pageId)) {
       throw new RangeError(`page ${pageId} is given back, and is not in use`)
     }
   }
@@ -135,7 +194,7 @@ export class PageIds {
   freeWith(retired: RetiredPages): PageIdSet {
     const version = this.#progressVersion
     if (version === undefined) throw new Error('no checkpoint is in progress')
-    const free = this.#free.copy()
+    const free = unionOf(this.#free.copy(), this.#aside.copy())
     for (const pageId of this.#durableList) free.add(pageId)
     const addWhenRetired = (pageId: number, retiredVersion: number): void => {
       if (!isAfter(retiredVersion, version)) free.add(pageId)
@@ -165,6 +224,46 @@ export class PageIds {
     this.#progressVersion = undefined
   }
 
+  /** The checkpoint in progress is given up, before its list was begun. */
+  cancelCheckpoint(): void {
+    if (this.#progressList.length > 0) throw new Error('a free list was begun')
+    this.#progressVersion = undefined
+  }
+
+  /**
+   * Another process has made a checkpoint of that version: it takes the place of the last one known here.
+   * @param pageCount of that checkpoint
+   * @param free what its list says
+   * @param listPages where its list stands
+   * @param newestVersion published here
+   */
+  adoptCheckpoint(
+    version: number,
+    { pageCount, free, listPages }: AdoptedList,
+    newestVersion: number,
+  ): void {
+    this.beginCheckpoint(version)
+    // Its maker took them; what held them here until now no longer counts.
+    for (const pageId of listPages) {
+      if (!this.#takeOut(pageId)) throw new RangeError(`page ${pageId} of a free list is in use`)
+    }
+    this.#progressList = [...listPages]
+    this.checkpointDurable()
+    // Given back here while nobody here knew that it holds them.
+    for (const set of [this.#free, this.#aside]) {
+      const held: number[] = []
+      set.forEachExtent((first, count) => {
+        for (let pageId = first; pageId < Math.min(first + count, pageCount); pageId++) {
+          if (!free.has(pageId)) held.push(pageId)
+        }
+      })
+      for (const pageId of held) {
+        set.delete(pageId)
+        this.#waiting.set(pageId, newestVersion)
+      }
+    }
+  }
+
   /** One past the largest id in use. */
   get end(): number {
     return this.#end
@@ -174,6 +273,13 @@ export class PageIds {
   get freeCount(): number {
     return this.#free.size
   }
+}
+
+/** Into the larger of two sets without common members. */
+function unionOf(one: PageIdSet, other: PageIdSet): PageIdSet {
+  const [large, small] = one.size >= other.size ? [one, other] : [other, one]
+  small.forEachExtent((first, count) => large.addExtent(first, count))
+  return large
 }
 
 function isAfter(version: number, other: number): boolean {

@@ -75,8 +75,11 @@ export class RetiredPages {
     for (const queue of this.#held.values()) queue.forEach(visit)
   }
 
-  /** Frees what nobody needs; looks at `looksMax` pages at the most. False when there is more to look at. */
-  reclaim(live: LiveVersions, looksMax: number, free: VisitRetired): boolean {
+  /**
+   * Frees what nobody needs; looks at `looksMax` pages at the most. False when there is more to look at.
+   * @param bound pages retired after that version are left alone
+   */
+  reclaim(live: LiveVersions, bound: number, looksMax: number, free: VisitRetired): boolean {
     for (const [version, queue] of this.#held) {
       if (live.has(version)) continue
       this.#held.delete(version)
@@ -92,7 +95,7 @@ export class RetiredPages {
       }
     }
     const left = this.#lookAtReleased(looksMax, look)
-    return this.#lookAtRetired(left, live.newest, look)
+    return this.#lookAtRetired(left, bound, live.newest, look)
   }
 
   #lookAtReleased(looksMax: number, look: VisitRetired): number {
@@ -106,10 +109,11 @@ export class RetiredPages {
     return left
   }
 
-  #lookAtRetired(looksMax: number, newest: number, look: VisitRetired): boolean {
+  #lookAtRetired(looksMax: number, bound: number, newest: number, look: VisitRetired): boolean {
     const queue = this.#retired
+    const last = versionDistance(bound, newest)
     for (let left = looksMax; left > 0; left--) {
-      if (queue.length === 0 || versionDistance(queue.firstRetired, newest) > 0) {
+      if (queue.length === 0 || versionDistance(queue.firstRetired, newest) > last) {
         return this.#released.length === 0
       }
       queue.shift(look)

@@ -28,6 +28,7 @@ import {
 import type { PageSpace } from '../page/page-space.ts'
 import { Eviction } from './eviction.ts'
 import { Frames } from './frames.ts'
+import { HeldBack } from './held-back.ts'
 import { LiveVersions } from './live-versions.ts'
 import { PageIdScript } from './page-id-script.ts'
 import type { PageIdSource, PageStore } from './page-loader.ts'
@@ -77,7 +78,7 @@ const EMPTY_PAGE = new Uint8Array(PAGE_BYTES)
 export class SharedSpace implements PageSpace {
   readonly bytes: Buffer
   readonly words: Uint32Array
-  readonly #file: PageStore | undefined
+  readonly #file: HeldBack | undefined
   readonly #pageIds: PageIdSource
   readonly #environment: SpaceEnvironment
   readonly #table: PageTable
@@ -97,6 +98,7 @@ export class SharedSpace implements PageSpace {
   #publishedVersion: number
   #publishedSequence = 0
   #publishedDirectory: DirectoryReferences = emptyDirectory()
+  #keptFrom: number | undefined
   /** Ids since they were last asked for. */
   #taken: number[] = []
   #script: PageIdScript | undefined
@@ -116,17 +118,18 @@ export class SharedSpace implements PageSpace {
     const { memory, layout, control } = region
     this.bytes = region.bytes
     this.words = region.words
-    this.#file = file
     this.#pageIds = pageIds
     this.#environment = environment
     this.#table = new PageTable(memory, control, region.words, layout)
     this.#frames = new Frames(region, this.#table)
-    this.#writeBack = new WriteBack(region, this.#frames, this.#table, file, forEachReference)
+    this.#file =
+      file && new HeldBack(file, (pageId) => this.#frames.birthOf(pageId) === this.#working)
+    this.#writeBack = new WriteBack(region, this.#frames, this.#table, this.#file, forEachReference)
     this.#eviction = new Eviction(
       region,
       this.#frames,
       this.#writeBack,
-      (write) => file?.gather(write),
+      (write) => this.#file?.gather(write),
       () => this.sweepReferences(),
       environment.readOnly !== true,
     )
@@ -165,7 +168,7 @@ export class SharedSpace implements PageSpace {
   writable(pageId: number, checksum: number): number {
     const source = this.locate(pageId, checksum)
     if (this.#frames.births[source] === this.#working) {
-      if (!this.#frames.isDirty(source)) this.#changeAgain(source)
+      if (!this.#frames.isDirty(source)) this.#changeAgain(source, pageId)
       return pageId
     }
     const frame = this.#frames.take()
@@ -204,8 +207,9 @@ export class SharedSpace implements PageSpace {
   }
 
   /** Which pages are copied must not depend on what had to leave the cache: others do the same with another. */
-  #changeAgain(frame: number): void {
+  #changeAgain(frame: number, pageId: number): void {
     this.#frames.changesAgain(frame)
+    this.#file?.forget(pageId)
     this.words[frame * PAGE_WORDS + PAGE_CHECKSUM_WORD] = NOT_WRITTEN
   }
 
@@ -223,7 +227,7 @@ export class SharedSpace implements PageSpace {
       const pageId = this.#script?.next() ?? this.#pageIds.take(this.#working)
       this.#taken.push(pageId)
       // A reader may have asked for the page that stood here before.
-      this.#frames.forget(pageId)
+      this.#forget(pageId)
       return pageId
     } catch (error) {
       this.#frames.giveBack(frame)
@@ -287,12 +291,16 @@ export class SharedSpace implements PageSpace {
   withPageIds(pageIds: readonly number[], make: () => void): void {
     const script = new PageIdScript(pageIds, (pageId) => this.#takeThis(pageId))
     this.#script = script
+    this.#file?.begin()
+    let isWhole = false
     try {
       make()
       script.end()
+      isWhole = true
     } finally {
       this.#script = undefined
       this.#taken = []
+      this.#file?.end(isWhole)
     }
   }
 
@@ -357,19 +365,44 @@ export class SharedSpace implements PageSpace {
     return revoked
   }
 
+  /** Others may be at that version and at all later ones; undefined: there are no others. */
+  keepFrom(version: number | undefined): void {
+    this.#keptFrom = version
+  }
+
+  /** What was retired up to there can be looked at. */
+  get #reclaimBound(): number {
+    return this.#keptFrom ?? this.#publishedVersion
+  }
+
+  get publishedVersion(): number {
+    return this.#publishedVersion
+  }
+
+  /** The oldest version that somebody is at, in this process. */
+  get oldestVersion(): number {
+    this.#lookWhoIsThere()
+    return this.#live.oldest
+  }
+
   /** Frees what no reader needs any more; to be called once a group. Bounded work: false when more is left. */
   reclaim(): boolean {
     if (this.#retired.count > 0) this.#lookWhoIsThere()
     const done =
       this.#retired.count === 0 ||
-      this.#retired.reclaim(this.#live, RECLAIM_LOOKS_MAX, this.#freePage)
+      this.#retired.reclaim(this.#live, this.#reclaimBound, RECLAIM_LOOKS_MAX, this.#freePage)
     this.#frames.pollLimbo()
     return done
   }
 
   readonly #freePage = (pageId: number, birth: number, retired: number): void => {
-    this.#frames.forget(pageId)
+    this.#forget(pageId)
     this.#pageIds.release(pageId, birth, retired)
+  }
+
+  #forget(pageId: number): void {
+    this.#frames.forget(pageId)
+    this.#file?.forget(pageId)
   }
 
   #lookWhoIsThere(): void {

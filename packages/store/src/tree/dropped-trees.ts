@@ -12,7 +12,7 @@ import { heightOf } from './directory.ts'
 import { DIRECTORY_ENTRY_WORDS, ENTRY_ROOT, HEIGHT_MAX } from './layout.ts'
 import { LeafCell } from './leaf.ts'
 import { checkNode, nodeCount, referencesWord, restBytes, slotsWord } from './node.ts'
-import { countOverflows, overflowCount, removeEntry } from './node-edit.ts'
+import { clearReference, countOverflows, overflowCount, removeEntry } from './node-edit.ts'
 import { retireOverflow } from './overflow.ts'
 
 export class DroppedTrees {
@@ -72,6 +72,7 @@ export class DroppedTrees {
       if (!cell.isOverflow) continue
       const pageId = words[cell.referenceWord]!
       const checksum = words[cell.referenceWord + 1]!
+      clearReference(words, cell.referenceWord)
       removeEntry(words, frame, true, index, cell.cellBytes)
       countOverflows(words, frame, -1)
       return retireOverflow(this.#space, pageId, checksum, tree, cell.valueBytes, this.#corruption)

@@ -2,8 +2,11 @@
  * Changing nodes in place: entries in and out of heads, slots and references, room for cells. The page must be
  * writable and checked (`checkNode`). Words are moved by loops: moves by 4 bytes are not aligned alike mod 8, and
  * `copyWithin` on shared memory then goes byte by byte.
+ *
+ * No reference is left behind where nobody looks: whether it has its checksum hangs on when the page that it led to
+ * was written, and pages are to be the same, byte by byte, in whatever process they are made.
  */
-import { NOT_WRITTEN, PAGE_BYTES, PAGE_WORDS } from '../page/page.ts'
+import { NO_PAGE, NOT_WRITTEN, PAGE_BYTES, PAGE_WORDS } from '../page/page.ts'
 import {
   LEAF_OVERFLOWS_WORD,
   NO_FENCE,
@@ -117,6 +120,8 @@ export function insertEntry(
     const by = 2 * (grown - room)
     moveUp(words, references + 2 * index, references + 2 * count, by + 2)
     if (by > 0) moveUp(words, references, references + 2 * index, by)
+    // Room for slots: what is left of references would hold checksums, or lack them.
+    words.fill(0, references, references + by)
   }
   const slots = heads + room
   moveUp(words, slots + index, slots + count, grown - room + 1)
@@ -148,9 +153,16 @@ export function removeEntry(
     const by = 2 * (room - shrunk)
     if (by > 0) moveDown(words, references, references + 2 * index, by)
     moveDown(words, references + 2 * (index + 1), references + 2 * count, by + 2)
+    words.fill(0, references + 2 * (count - 1) - by, references + 2 * count)
   }
   writeCountAndHeap(words, frame, count - 1, heapStart(words, frame))
   addGarbage(words, frame, cellBytes)
+}
+
+/** Of a cell that is no more. */
+export function clearReference(words: Uint32Array, referenceWord: number): void {
+  words[referenceWord] = NO_PAGE
+  words[referenceWord + 1] = NOT_WRITTEN
 }
 
 export function writeReference(

@@ -48,6 +48,8 @@ import {
 /** An entry costs at least head and slot, so two pages and a new one have no more. */
 const ENTRIES_MAX: number = 2 * (PAGE_BYTES / 8) + 1
 const NEW = 0xffff
+/** All that comes after a node's header: nothing of what stood there may stay. */
+const NOTHING = new Uint8Array(PAGE_BYTES - NODE_HEADER_BYTES)
 const EMPTY = new Uint8Array(0)
 
 /** A key bound; `undefined`: nothing bounds the page above. */
@@ -218,6 +220,7 @@ export class NodeRebuild {
   write(frame: number, from: number, to: number, low: Uint8Array, high: Fence): void {
     const { bytes, words } = this.#space
     const end = (frame + 1) * PAGE_BYTES
+    bytes.set(NOTHING, end - NOTHING.length)
     const highLength = high === undefined ? 0 : high.length
     words[frame * PAGE_WORDS + PAGE_WHAT_WORD] = whatWord(this.#level, this.#tree)
     words[frame * PAGE_WORDS + LEAF_OVERFLOWS_WORD] = 0

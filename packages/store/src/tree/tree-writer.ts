@@ -41,6 +41,7 @@ import {
   slotsWord,
 } from './node.ts'
 import {
+  clearReference,
   countOverflows,
   fencesBytes,
   garbageBytes,
@@ -230,6 +231,7 @@ export class TreeWriter {
       this.loose.pageId = words[cell.referenceWord]!
       this.loose.checksum = words[cell.referenceWord + 1]!
       this.loose.valueBytes = cell.valueBytes
+      clearReference(words, cell.referenceWord)
       countOverflows(words, frame, -1)
     }
     removeEntry(words, frame, true, index, cell.cellBytes)

@@ -98,6 +98,7 @@ export class SinkRig {
       address: 0,
       acknowledgedBy,
       groupBodyBytesMax: ringBytes,
+      onPublished: () => undefined,
       wallMs: options.wallMs,
     })
     this.consumer = new LogConsumer(

@@ -146,7 +146,7 @@ export class ModelSequencer {
 
   reclaim(): void {
     this.live.look(this.version, this.slots, this.pins, [])
-    this.retired.reclaim(this.live, 10, (pageId) => {
+    this.retired.reclaim(this.live, this.live.newest, 10, (pageId) => {
       this.freed.push(pageId)
       this.vacate(pageId)
     })

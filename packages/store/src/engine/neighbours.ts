@@ -1,0 +1,41 @@
+/**
+ * Other processes that have the same database open, as the sequencer sees them: what they need, and what the
+ * one that may write says to all. See docs/PROTOCOL.md.
+ *
+ * Positions in the log are what processes have in common: versions and frames are each one's own.
+ */
+
+/** How far the log is acknowledged, and the newest checkpoint: what the one whose turn it is says. */
+export interface SharedHead {
+  readonly lsn: number
+  /** Of the next group. */
+  readonly epoch: number
+  /** Number of the newest durable meta. */
+  readonly checkpoint: number
+  /** No page id from here on was ever given. */
+  readonly pageEnd: number
+}
+
+/** Of all others. */
+export interface NeighboursNeeds {
+  /** The oldest place in the log at whose state any of them may be reading. Infinity: there are no others. */
+  readonly oldestLsn: number
+  /** Up to where each of them has read the log. */
+  readonly reachedLsn: number
+}
+
+export const NO_NEEDS: NeighboursNeeds = {
+  oldestLsn: Number.POSITIVE_INFINITY,
+  reachedLsn: Number.POSITIVE_INFINITY,
+}
+
+export interface Neighbours {
+  /** What the others state; may be a moment old, which errs towards keeping too much. */
+  needs(): NeighboursNeeds
+  /** States what this process needs. */
+  state(needs: NeighboursNeeds): void
+  /** Undefined: nobody has ever said. */
+  readHead(): SharedHead | undefined
+  /** Only while it is this one's turn. */
+  writeHead(head: SharedHead): void
+}

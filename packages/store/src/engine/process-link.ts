@@ -1,0 +1,206 @@
+/**
+ * What ties a process to the others that share its database, on a real machine: the writer lock, its board, and a
+ * presence file for each process. Composition root; the sequencer's thread has it.
+ */
+import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
+import {
+  cleanPresence,
+  type Held,
+  type Lock,
+  listPresence,
+  openLock,
+  openPresence,
+  type Presence,
+  type StatementWatch,
+  watchPresence,
+} from '@ringbolt/locks'
+import { lockPathOf, presencePathOf } from './file-folders.ts'
+import { type Neighbours, type NeighboursNeeds, NO_NEEDS, type SharedHead } from './neighbours.ts'
+import type { LinkOptions } from './options.ts'
+
+const LSN_FIELD = 0
+const EPOCH_FIELD = 8
+const CHECKPOINT_FIELD = 16
+const PAGE_END_FIELD = 24
+/** Marks a board that was written by this version. */
+const FORMAT_FIELD = 32
+const FORMAT = 1
+/** What others state is looked at again after this long. */
+const NEEDS_AGE_MS = 1
+/** Who is dead is looked for again after this long. */
+const DEATHS_AGE_MS = 1000
+const EVERYTHING: NeighboursNeeds = { oldestLsn: 0, reachedLsn: 0 }
+const NOTHING = 2n ** 64n - 1n
+
+export class ProcessLink implements Neighbours {
+  readonly #lock: Lock
+  readonly #folder: string
+  readonly #busyTimeoutMs: number
+  readonly #others = new Map<string, StatementWatch>()
+  #presence: Presence | undefined
+  #held: Held | undefined
+  #needs: NeighboursNeeds = NO_NEEDS
+  #needsAtMs = 0
+  #folderChangedMs = -1
+  #lookedAtMs = 0
+
+  private constructor(lock: Lock, folder: string, busyTimeoutMs: number) {
+    this.#lock = lock
+    this.#folder = folder
+    this.#busyTimeoutMs = busyTimeoutMs
+  }
+
+  /** Takes the lock, and is present. @throws BusyError, and what locks throw */
+  static async open(mainPath: string, options: LinkOptions): Promise<ProcessLink> {
+    const { method, busyTimeoutMs } = options
+    const lock = await openLock(lockPathOf(mainPath), method === undefined ? {} : { method })
+    const link = new ProcessLink(lock, presencePathOf(mainPath), busyTimeoutMs)
+    try {
+      await link.acquire()
+      await link.#appear()
+      return link
+    } catch (error) {
+      await link.close()
+      throw error
+    }
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** Whether others wait for the lock that is held. */
+  get isContended(): boolean {
+    return this.#held?.contended() === true
+  }
+
+  /** @throws BusyError when it could not be had within `busyTimeout` */
+  async acquire(): Promise<void> {
+    this.#held = await this.#lock.acquire({ timeoutMs: this.#busyTimeoutMs })
+    if (this.#presence !== undefined) await this.look()
+  }
+
+  async release(): Promise<void> {
+    const held = this.#held
+    this.#held = undefined
+    await held?.release()
+  }
+
+  /** Who is there, if that may have changed. The lock is held. */
+  async look(): Promise<void> {
+    const nowMs = performance.now()
+    const changedMs = statSync(this.#folder).mtimeMs
+    if (changedMs === this.#folderChangedMs && nowMs - this.#lookedAtMs < DEATHS_AGE_MS) return
+    this.#lookedAtMs = nowMs
+    this.#folderChangedMs = changedMs
+    await cleanPresence(this.#folder)
+    const there = new Set<string>()
+    for (const entry of await listPresence(this.#folder)) {
+      if (entry.state === 'dead' || entry.path === this.#presence?.path) continue
+      there.add(entry.path)
+      if (!this.#others.has(entry.path)) this.#watch(entry.path)
+    }
+    for (const [path, watch] of this.#others) {
+      if (there.has(path)) continue
+      watch.close()
+      this.#others.delete(path)
+    }
+    this.#needsAtMs = 0
+  }
+
+  get othersCount(): number {
+    return this.#others.size
+  }
+
+  needs(): NeighboursNeeds {
+    if (this.#others.size === 0) return NO_NEEDS
+    const nowMs = performance.now()
+    if (nowMs - this.#needsAtMs < NEEDS_AGE_MS) return this.#needs
+    this.#needsAtMs = nowMs
+    let { oldestLsn, reachedLsn } = NO_NEEDS
+    for (const watch of this.#others.values()) {
+      const { oldestLsn: oldest, reachedLsn: reached } = statedBy(watch)
+      oldestLsn = Math.min(oldestLsn, oldest)
+      reachedLsn = Math.min(reachedLsn, reached)
+    }
+    this.#needs = { oldestLsn, reachedLsn }
+    return this.#needs
+  }
+
+  state({ oldestLsn, reachedLsn }: NeighboursNeeds): void {
+    this.#presence?.update(stated(oldestLsn), stated(reachedLsn))
+  }
+
+  readHead(): SharedHead | undefined {
+    const said = this.#lock.board.read()
+    return said === undefined ? undefined : headIn(said)
+  }
+
+  writeHead({ lsn, epoch, checkpoint, pageEnd }: SharedHead): void {
+    this.#lock.board.write((said) => {
+      said.setFloat64(LSN_FIELD, lsn, true)
+      said.setFloat64(EPOCH_FIELD, epoch, true)
+      said.setFloat64(CHECKPOINT_FIELD, checkpoint, true)
+      said.setFloat64(PAGE_END_FIELD, pageEnd, true)
+      said.setUint32(FORMAT_FIELD, FORMAT, true)
+    })
+  }
+
+  /** Is gone for the others, and gives the lock back. */
+  async close(): Promise<void> {
+    for (const watch of this.#others.values()) watch.close()
+    this.#others.clear()
+    try {
+      await this.#presence?.close()
+      // Others may be there.
+      if (this.#presence !== undefined) removeIfEmpty(this.#folder)
+    } finally {
+      await this.#lock.close()
+    }
+  }
+
+  async #appear(): Promise<void> {
+    if (!existsSync(this.#folder)) mkdirSync(this.#folder, { mode: 0o700 })
+    this.#presence = await openPresence(this.#folder, { method: this.#lock.method })
+    await this.look()
+  }
+
+  #watch(path: string): void {
+    const watch = watchPresence(path)
+    if (watch !== null) this.#others.set(path, watch)
+  }
+}
+
+function statedBy(watch: StatementWatch): NeighboursNeeds {
+  const statement = watch.read()
+  if (statement === null) return EVERYTHING
+  return { oldestLsn: lsnOf(statement.oldestNeeded), reachedLsn: lsnOf(statement.reached) }
+}
+
+function stated(lsn: number): bigint {
+  return lsn === Number.POSITIVE_INFINITY ? NOTHING : BigInt(lsn)
+}
+
+function lsnOf(value: bigint): number {
+  return value === NOTHING ? Number.POSITIVE_INFINITY : Number(value)
+}
+
+/** What a board says; undefined when it is not of this version. */
+export function headIn(said: DataView): SharedHead | undefined {
+  if (said.getUint32(FORMAT_FIELD, true) !== FORMAT) return undefined
+  return {
+    lsn: said.getFloat64(LSN_FIELD, true),
+    epoch: said.getFloat64(EPOCH_FIELD, true),
+    checkpoint: said.getFloat64(CHECKPOINT_FIELD, true),
+    pageEnd: said.getFloat64(PAGE_END_FIELD, true),
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'ENOTEMPTY' && code !== 'ENOENT' && code !== 'EEXIST') throw error
+  }
+}

@@ -1,0 +1,238 @@
+/** Several handles, and several processes, on one database: L1, M2, M3, M4. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { METHOD_NAMES } from '@ringbolt/locks'
+import { Random } from '@ringbolt/wal/simulation'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { checkFile } from './check-file.ts'
+import { type Database, open } from './open.ts'
+import type { OpenOptions } from './options.ts'
+import { cells, notes, textOf } from './testing/collections.ts'
+import { testFolders } from './testing/folders.ts'
+
+const makeFolder = testFolders('processes')
+const SMALL = { cacheBytes: 8 * 1024 * 1024, ringBytes: 256 * 1024, segmentBytes: 64 * 1024 }
+
+function pathOf(): string {
+  return `${makeFolder()}/app.db`
+}
+
+async function opened(path: string, options: OpenOptions = {}): Promise<Database> {
+  const db = await open(path, { ...SMALL, collections: [cells, notes], ...options })
+  onTestFinished(() => db.close())
+  return db
+}
+
+function later(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
+
+describe('two handles in one process', () => {
+  test.each(METHOD_NAMES)(
+    'L1 M4: each sees at once what the other has committed: %s',
+    async (lockMethod) => {
+      const path = pathOf()
+      const handles = [await opened(path, { lockMethod }), await opened(path)]
+      for (let id = 1; id <= 40; id++) {
+        const [writer, reader] = id % 3 === 0 ? handles : handles.toReversed()
+        await writer!.collection(cells).insert({ id, group: id % 5, value: id })
+        expect(reader!.collection(cells).get(id)).toEqual({ id, group: id % 5, value: id })
+        const group = reader!.collection(cells).range('group', { gte: id % 5, lte: id % 5 })
+        expect([...group]).toHaveLength(Math.floor(id / 5) + (id % 5 === 0 ? 0 : 1))
+      }
+    },
+  )
+
+  test.each(METHOD_NAMES)(
+    'M3: a second writer is told who writes, and is served afterwards: %s',
+    async (lockMethod) => {
+      const path = pathOf()
+      const first = await opened(path, { lockMethod })
+      const second = await opened(path, { busyTimeout: 150 })
+      const { promise: mayEnd, resolve: end } = later()
+      const { promise: hasBegun, resolve: begun } = later()
+      const transaction = first.transaction(async (tx) => {
+        await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
+        begun()
+        await mayEnd
+      })
+      await hasBegun
+      const refused = {
+        code: 'RINGBOLT_BUSY',
+        facts: { holderPid: process.pid, timeoutMs: 150, path: `${path}-lock` },
+      }
+      await expect(
+        second.collection(cells).insert({ id: 2, group: 1, value: 1 }),
+      ).rejects.toMatchObject(refused)
+      await expect(
+        second.transaction((tx) => tx.collection(cells).sync.insert({ id: 3, group: 1, value: 1 })),
+      ).rejects.toMatchObject(refused)
+      expect(second.collection(cells).count()).toBe(0)
+      end()
+      await transaction
+      expect(second.collection(cells).count()).toBe(1)
+      await second.collection(cells).insert({ id: 2, group: 1, value: 1 })
+      expect(first.collection(cells).count()).toBe(2)
+    },
+  )
+
+  test('M2: a checkpoint is refused while another writes, and done afterwards', async () => {
+    const path = pathOf()
+    const first = await opened(path)
+    const second = await opened(path, { busyTimeout: 100 })
+    const { promise: mayEnd, resolve: end } = later()
+    const transaction = first.transaction(async (tx) => {
+      await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
+      await expect(second.checkpoint()).rejects.toMatchObject({ code: 'RINGBOLT_BUSY' })
+      end()
+      await mayEnd
+    })
+    await transaction
+    await second.checkpoint()
+    await expect.poll(() => second.stats().checkpoints).toBe(1)
+  })
+
+  test('M3: transactions of both, on the same documents, lose nothing', async () => {
+    const path = pathOf()
+    const handles = [await opened(path), await opened(path, { cacheBytes: 2 * 1024 * 1024 })]
+    for (let id = 1; id <= 4; id++) {
+      await handles[0]!.collection(cells).insert({ id, group: 1, value: 0 })
+    }
+    await Promise.all(
+      handles.map(async (db) => {
+        for (let round = 0; round < 30; round++) {
+          await db.transaction(async (tx) => {
+            const all = tx.collection(cells)
+            const { value } = all.get(1 + (round % 4))!
+            await Promise.resolve()
+            await all.update(1 + (round % 4), (cell) => {
+              cell.value = value + 1
+            })
+          })
+        }
+      }),
+    )
+    for (const db of handles) {
+      const values = Array.from(db.collection(cells).all(), ({ value }) => value)
+      expect(values.reduce((sum, value) => sum + value)).toBe(60)
+    }
+  })
+
+  test('S8 M4: checkpoints of both, small caches, and the closed file is sound', async () => {
+    const path = pathOf()
+    const options = { cacheBytes: 1024 * 1024, checkpointLogBytes: 200_000 }
+    const handles = [await opened(path, options), await opened(path, options)]
+    const random = new Random(1)
+    const expected = new Map<number, string>()
+    for (let round = 0; round < 60; round++) {
+      const [writer, reader] = random.fork(round).chance(0.5) ? handles : handles.toReversed()
+      const ids = Array.from({ length: 40 }, (_, at) =>
+        random.fork(round).fork(at).between(1, 2000),
+      )
+      await Promise.all(
+        [...new Set(ids)].map(async (id) => {
+          const text = textOf(id, round, 400)
+          await writer!.collection(notes).upsert({ id, writer: round % 7, text })
+          expected.set(id, text)
+        }),
+      )
+      for (const id of ids) expect(reader!.collection(notes).get(id)?.text).toBe(expected.get(id))
+      if (round % 9 === 0) await reader!.checkpoint()
+    }
+    await handles[0]!.close()
+    for (const [id, text] of expected)
+      expect(handles[1]!.collection(notes).get(id)?.text).toBe(text)
+    await handles[1]!.close()
+    expect(readdirSync(dirname(path)).toSorted()).toEqual(['app.db', 'app.db-lock'])
+    expect(checkFile(path)).toEqual([])
+  })
+})
+
+/** A process of its own that runs a module's text, and tells by lines. */
+function elsewhere(
+  path: string,
+  body: string,
+): { next: () => Promise<string>; child: ReturnType<typeof spawn> } {
+  const url = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href)
+  const program = `
+    import { open } from ${url('./open.js')}
+    import { cells, notes } from ${url('./testing/collections.js')}
+    const db = await open(${JSON.stringify(path)}, { ...${JSON.stringify(SMALL)}, collections: [cells, notes] })
+    ${body}
+    await db.close()
+    console.log('closed')`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return { child, next: async () => String((await lines.next()).value) }
+}
+
+describe('several processes', () => {
+  test('M3 M4: three count together, each after what it has read', async () => {
+    const path = pathOf()
+    const db = await opened(path)
+    await db.collection(cells).insert({ id: 1, group: 1, value: 0 })
+    const body = `
+      for (let round = 0; round < 100; round++) {
+        const seen = db.collection(cells).get(1).value
+        await db.transaction((tx) => tx.collection(cells).update(1, (cell) => { cell.value += 1 }))
+        if (db.collection(cells).get(1).value <= seen) console.log('went back')
+      }`
+    const others = [elsewhere(path, body), elsewhere(path, body)]
+    let last = 0
+    let isOver = false
+    const over = Promise.all(others.map(({ next }) => next())).finally(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      const { value } = db.collection(cells).get(1)!
+      expect(value).toBeGreaterThanOrEqual(last)
+      last = value
+      await db.transaction((tx) =>
+        tx.collection(cells).update(1, (cell) => {
+          cell.group += 1
+        }),
+      )
+      await delay(5)
+    }
+    expect(await over).toEqual(['closed', 'closed'])
+    expect(db.collection(cells).get(1)?.value).toBe(200)
+  })
+
+  test('M4 S9: whoever is killed in its turn loses nothing that it acknowledged, and the others go on', async () => {
+    const path = pathOf()
+    const db = await opened(path)
+    for (let round = 0; round < 3; round++) {
+      const { next, child } = elsewhere(
+        path,
+        `for (let id = ${round * 10_000 + 1}; ; id++) {
+           await db.collection(cells).insert({ id, group: 1, value: id })
+           console.log(id)
+         }`,
+      )
+      let acknowledged = 0
+      for (let count = 0; count < 30; count++) {
+        acknowledged = Number(await next())
+        expect(db.collection(cells).get(acknowledged)?.value).toBe(acknowledged)
+      }
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      await db.collection(cells).insert({ id: round * 10_000 + 9_999, group: 2, value: 0 })
+      for (let id = round * 10_000 + 1; id <= acknowledged; id++) {
+        expect(db.collection(cells).get(id)?.value).toBe(id)
+      }
+    }
+    await db.close()
+    expect(checkFile(path)).toEqual([])
+  })
+})

@@ -1,0 +1,144 @@
+/**
+ * When a process takes its turn at a shared database, and when it lets others have theirs.
+ *
+ * The turn is kept for as long as nobody else wants it: a process alone takes it once. Whoever waits is let in after
+ * a tenure, or at once when there is nothing to do; the lock's queue sees to the order.
+ */
+import { BusyError } from '@ringbolt/locks'
+import type { ProcessLink } from './process-link.ts'
+import type { StoreCore } from './store-core.ts'
+
+/** How long others wait while there is work: a hand-over costs about a millisecond. */
+const TENURE_MS = 10
+/** How soon somebody who comes is noticed in an idle process. */
+const IDLE_MS = 20
+/** How long the turn is kept with nothing to do, when others are there. */
+const LINGER_MS = 2
+/** How soon it is noticed, without being asked, that others have written. */
+const FOLLOW_MS = 20
+/** The same while it waits for its turn. */
+const FOLLOW_WAITING_MS = 1
+/** How often it looks who is there. */
+const LOOK_MS = 1000
+
+export interface TurnClock {
+  nowMs(): number
+  delay(durationMs: number): Promise<void>
+}
+
+export class TurnTaker {
+  readonly #core: StoreCore
+  readonly #link: ProcessLink
+  readonly #clock: TurnClock
+  #turnEndsMs: number
+  #lookMs: number
+
+  /** The lock is held, and the database open. */
+  constructor(core: StoreCore, link: ProcessLink, clock: TurnClock) {
+    this.#core = core
+    this.#link = link
+    this.#clock = clock
+    this.#turnEndsMs = clock.nowMs() + TENURE_MS
+    this.#lookMs = clock.nowMs() + LOOK_MS
+  }
+
+  /** Until the owner asks for the end, which it reaches. @throws what closing throws */
+  async run(): Promise<void> {
+    const core = this.#core
+    while (!core.control.closeWanted) {
+      if (this.#link.isHeld) await this.#ownTurn()
+      else if (core.wantsTurn) await this.#takeTurn()
+      else {
+        core.follow()
+        core.idle(FOLLOW_MS)
+      }
+    }
+    await this.#close()
+  }
+
+  async #ownTurn(): Promise<void> {
+    const core = this.#core
+    if (core.step()) {
+      const nowMs = this.#clock.nowMs()
+      if (nowMs < this.#turnEndsMs) return
+      this.#turnEndsMs = nowMs + 1
+      if (nowMs >= this.#lookMs) {
+        this.#lookMs = nowMs + LOOK_MS
+        await this.#link.look()
+      }
+      await this.#endTurnIfWanted()
+      return
+    }
+    if (await this.#endTurnIfWanted()) return
+    if (this.#link.othersCount === 0) {
+      core.idle(IDLE_MS)
+      return
+    }
+    // Whoever comes next need not ask for it.
+    core.idle(LINGER_MS)
+    if (!core.step() && core.mayEndTurn) await this.#endTurn()
+  }
+
+  async #endTurnIfWanted(): Promise<boolean> {
+    const core = this.#core
+    if (!this.#link.isContended) {
+      core.stopDraining()
+      return false
+    }
+    if (!core.mayEndTurn) {
+      core.control.setDraining(true)
+      return false
+    }
+    return await this.#endTurn()
+  }
+
+  async #endTurn(): Promise<boolean> {
+    if (!this.#core.endTurn()) return false
+    await this.#link.release()
+    return true
+  }
+
+  async #takeTurn(): Promise<void> {
+    const core = this.#core
+    let isOver = false
+    const acquired = this.#acquire().finally(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      core.follow()
+      await Promise.race([acquired, this.#clock.delay(FOLLOW_WAITING_MS)])
+    }
+    const busy = await acquired
+    if (busy !== undefined) {
+      core.refuseAsBusy(busy.facts)
+      return
+    }
+    this.#turnEndsMs = this.#clock.nowMs() + TENURE_MS
+    if (!core.beginTurn()) await this.#link.release()
+  }
+
+  /** Why not, when it could not be had in time. */
+  async #acquire(): Promise<BusyError | undefined> {
+    try {
+      await this.#link.acquire()
+      return undefined
+    } catch (error) {
+      if (error instanceof BusyError) return error
+      throw error
+    }
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core
+    const link = this.#link
+    try {
+      const busy = link.isHeld ? undefined : await this.#acquire()
+      if (busy !== undefined) core.refuseAsBusy(busy.facts)
+      else if (!core.isTurn) core.beginTurn()
+      if (link.isHeld) await link.look()
+      core.close(link.isHeld && link.othersCount === 0)
+    } finally {
+      await link.close()
+    }
+  }
+}

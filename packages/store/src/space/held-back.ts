@@ -1,0 +1,57 @@
+/**
+ * The main file, for somebody who applies what another process logged: pages of the group that is being applied are
+ * not written to their places before they are as they were when the group was. Until then somebody who is
+ * further on may be reading there what it is going to be.
+ *
+ * Threads: the sequencer's. What had to leave the cache in the middle of a group is kept on the heap: no more than
+ * the group has made.
+ */
+import type { PageStore } from './page-loader.ts'
+
+export class HeldBack implements PageStore {
+  readonly #file: PageStore
+  /** Whether the page is of the version that is being made. */
+  readonly #isWorking: (pageId: number) => boolean
+  readonly #pages = new Map<number, Buffer>()
+  #isHolding = false
+
+  constructor(file: PageStore, isWorking: (pageId: number) => boolean) {
+    this.#file = file
+    this.#isWorking = isWorking
+  }
+
+  begin(): void {
+    this.#isHolding = true
+  }
+
+  /** The group is whole, or given up; what was held back is written when it is whole. */
+  end(isWhole: boolean): void {
+    this.#isHolding = false
+    if (isWhole && this.#pages.size > 0) {
+      this.#file.gather(() => {
+        for (const [pageId, image] of this.#pages) this.#file.writePage(pageId, image)
+      })
+    }
+    this.#pages.clear()
+  }
+
+  /** The page changes again, or is gone: somebody further on may have another there already. */
+  forget(pageId: number): void {
+    this.#pages.delete(pageId)
+  }
+
+  readPage(pageId: number, checksum: number, target: Uint8Array): void {
+    const image = this.#pages.get(pageId)
+    if (image === undefined) this.#file.readPage(pageId, checksum, target)
+    else target.set(image)
+  }
+
+  writePage(pageId: number, image: Uint8Array): void {
+    if (this.#isHolding && this.#isWorking(pageId)) this.#pages.set(pageId, Buffer.from(image))
+    else this.#file.writePage(pageId, image)
+  }
+
+  gather(write: () => void): void {
+    this.#file.gather(write)
+  }
+}
