@@ -1,9 +1,9 @@
 /** The Piscina task of a load: one incarnation of a worker. Composition root of that thread. */
-import type { RecordableHistogram } from 'node:perf_hooks'
 import { threadId } from 'node:worker_threads'
 import { attachedLog } from '@ringbolt/workers'
 import { appendBlockingUntilStopped, appendUntilStopped } from './append-loop.ts'
 import { ControlRegion } from './control-region.ts'
+import { Latencies } from './latencies.ts'
 import { SideFile } from './side-file.ts'
 import { Workload, type WorkloadSpec } from './workload.ts'
 
@@ -16,8 +16,8 @@ export interface AppendTask {
   readonly blocking: boolean
   /** Where acknowledgements go besides the control region. */
   readonly sideFilePath: string | undefined
-  /** In microseconds; the native histogram is shared with the driver, so it outlives this thread. */
-  readonly latencyUs: RecordableHistogram
+  /** Of a `Latencies`. */
+  readonly latencies: SharedArrayBuffer
 }
 
 /** Kept alive, on purpose, until the thread's memory is used up. */
@@ -25,7 +25,8 @@ const hoard: object[] = []
 
 /** Appends until told to stop. */
 export default async function runAppendTask(task: AppendTask): Promise<void> {
-  const { incarnation, latencyUs } = task
+  const { incarnation } = task
+  const latencies = new Latencies(task.latencies)
   const control = new ControlRegion(task.control)
   const sideFile = task.sideFilePath === undefined ? undefined : new SideFile(task.sideFilePath)
   const log = attachedLog()
@@ -42,7 +43,7 @@ export default async function runAppendTask(task: AppendTask): Promise<void> {
       control.setAcknowledged(incarnation, count)
       sideFile?.setAcknowledged(incarnation, count)
     },
-    onLatency: (ms: number) => latencyUs.record(Math.max(1, Math.round(ms * 1000))),
+    onLatency: (ms: number) => latencies.record(ms),
   }
   if (task.blocking) {
     appendBlockingUntilStopped({ ...common, appendSync: (record) => log.appendSync(record) })

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { openLog } from '@ringbolt/wal'
 import { checkFile } from 'ringbolt'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { OperationLog } from './documents/operation-log.ts'
+import { backupsExist } from './harness/backup.ts'
+import type { OperationLog } from './harness/operation-log.ts'
+import type { RunData } from './harness/run-data.ts'
 import type { Report } from './report.ts'
 import { runCommand } from './testing/command.ts'
 
@@ -39,6 +41,9 @@ describe('exit codes and help', () => {
     [['log', '--workers', 'many'], 'a whole number from 2'],
     [['documents', '--cache-bytes', '1000'], 'a whole number from 1048576'],
     [['documents', '--record-bytes', '64'], 'unknown option'],
+    [['documents', '--processes', '0'], 'a whole number from 1'],
+    [['documents', '--kill', 'often'], 'a time in seconds'],
+    [['documents', '--report', 'page.txt'], 'a file named *.html'],
     [['shake'], 'unknown command'],
   ])('%j is a usage error: 2', async (args, message) => {
     const { code, stderr } = await runCommand(args)
@@ -78,26 +83,42 @@ test('W3 L1 L2: a short soak proves every acknowledged record, and removes its f
 
 const SMALL = ['--cache-bytes', '1048576', '--checkpoint-log-bytes', '200000']
 
+test.skipIf(backupsExist())('M5: --backup is refused by a version that has none', async () => {
+  const { code, stderr } = await runCommand(['documents', '--backup', '5'])
+  expect(stderr).toContain('This version of ringbolt has no hot backups.')
+  expect(code).toBe(2)
+})
+
 test.each([
   ['async', ['--in-flight', '16']],
   ['blocking', ['--blocking', '--workers', '3']],
-])('M6 S8 S9 S10 S11: a short soak on documents, %s: all is proved', async (_, load) => {
+])('M4 M6 S8 S9 S10 S11: a short run of the harness, %s: all is proved', async (_, load) => {
   const run = join(folder, 'run')
-  const args = ['--seconds', '2.5', '--folder', run, '--json', ...SMALL, ...load]
-  const { code, stdout, stderr } = await runCommand(['documents', ...args])
-  expect(stderr).toMatch(/acknowledged, .* checkpoints/)
+  const page = join(folder, 'page.html')
+  const args = ['--seconds', '4', '--kill', '0.8', '--folder', run, '--report', page, '--json']
+  const { code, stdout, stderr } = await runCommand(['documents', ...args, ...SMALL, ...load])
+  expect(stderr).toMatch(/acknowledged, .* reads of others' writes/)
+  expect(stderr).toContain(`Report: ${page}`)
   const report: Report & { proved: boolean } = JSON.parse(stdout)
   expect(report.findings).toEqual([])
   expect(report.verdicts.filter(({ ok }) => !ok)).toEqual([])
-  expect(report.verdicts).toHaveLength(7)
   expect({ code, proved: report.proved }).toEqual({ code: 0, proved: true })
   expect(readdirSync(run)).toEqual([])
+  const data: RunData = JSON.parse(readFileSync(join(folder, 'page.json'), 'utf8'))
+  expect(data).toMatchObject({ format: 'ringbolt-run', version: 1, proved: true, findings: [] })
+  expect(data.verdicts).toEqual(report.verdicts)
+  expect(data.totals.processesKilled).toBeGreaterThan(0)
+  expect(data.totals.freshnessChecks).toBeGreaterThan(0)
+  expect(data.samples.atS.length).toBeGreaterThan(2)
+  expect(readFileSync(page, 'utf8')).toContain('All is proved')
 })
 
-test('M6: the watchdog fails a run on documents; seed, counts and database are kept', async () => {
+test('M6: the watchdog fails the harness; seed, counts, database and page are kept', async () => {
   const run = join(folder, 'run')
-  const slow = ['--sync-delay-ms', '1500', '--watchdog-seconds', '0.5', '--kills', '0']
-  const args = ['documents', ...slow, '--in-flight', '2', '--folder', run, '--seed', '3']
+  const page = join(folder, 'page.html')
+  const slow = ['--sync-delay-ms', '1500', '--watchdog-seconds', '0.5', '--kill', '0']
+  const few = ['--in-flight', '2', '--seed', '3', '--heartbeat', '1']
+  const args = ['documents', ...slow, ...few, '--folder', run, '--report', page]
   const { code, stdout } = await runCommand(args)
   expect(code).toBe(1)
   expect(stdout).toMatch(/SilenceError: nothing was acknowledged .* the watchdog allows 500/)
@@ -105,9 +126,21 @@ test('M6: the watchdog fails a run on documents; seed, counts and database are k
   expect(stdout).toContain(`Kept: ${run}`)
   const log: OperationLog = JSON.parse(readFileSync(join(run, 'operations.json'), 'utf8'))
   expect(log.settings).toMatchObject({ seed: 3, lanes: 2, silenceMaxMs: 500 })
-  expect(log.findings[0]).toMatch(/^SilenceError/)
+  expect(log.findings[0]).toMatch(/SilenceError/)
   expect(log.acknowledged[0]).toHaveLength(2)
   expect(checkFile(join(run, 'app.db'))).toEqual([])
+  expect(readFileSync(page, 'utf8')).toContain('Not proved')
+})
+
+test('a run of hours prints a heartbeat, and no line for each kill', async () => {
+  const page = join(folder, 'page.html')
+  const args = ['--seconds', '3.5', '--kill', '0.8', '--heartbeat', '1', '--in-flight', '4']
+  const { code, stdout } = await runCommand(['documents', ...args, '--report', page])
+  expect(code).toBe(0)
+  const beats = stdout.match(/^\d{4}-\d\d-\d\dT\S+Z {2}[\d,]+ acknowledged/gm)
+  expect(beats?.length).toBeGreaterThanOrEqual(2)
+  expect(stdout).not.toContain('SIGKILL,')
+  expect(stdout).not.toMatch(/pid \d+: SIGKILL/)
 })
 
 test('M6: the watchdog fails a run in which nothing is acknowledged', async () => {

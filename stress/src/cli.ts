@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /** The command line: parses, dispatches, and says by its exit code how it went. */
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import { isRingboltError } from '@ringbolt/ring'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { deaths } from './deaths.ts'
 import { DOCUMENT_SETTINGS_DEFAULT, type DocumentSettings } from './documents/document-settings.ts'
-import { documentSoak } from './documents/document-soak.ts'
+import { backupsExist } from './harness/backup.ts'
+import { PROCESSES_DEFAULT, runHarness } from './harness/harness.ts'
+import { writeRunReport } from './harness/run-report.ts'
 import { killRounds } from './kill-rounds.ts'
 import { createProgress, type ProgressView } from './progress.ts'
 import { isProved, type Report, reportAsJson, reportAsText } from './report.ts'
@@ -17,6 +19,9 @@ import { soak } from './soak.ts'
 import { RECORD_BYTES_MIN } from './workload.ts'
 
 const SEEDS = 2 ** 32
+
+/** Seconds between hot backups, in a version that has them. */
+const BACKUP_DEFAULT = backupsExist() ? 10 : 0
 
 const EXIT_FINDINGS = 1
 const EXIT_USAGE = 2
@@ -55,7 +60,12 @@ interface DocumentFlags extends FolderFlags {
   readonly syncDelayMs: number
   readonly watchdogSeconds: number
   readonly seconds: number
-  readonly kills: number
+  readonly processes: number
+  readonly documents: number
+  readonly kill: number
+  readonly backup: number
+  readonly heartbeat: number
+  readonly report: string
 }
 
 function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
@@ -72,6 +82,23 @@ function seconds(text: string): number {
   const value = Number(text)
   if (!(value > 0 && value <= 1e7)) throw new InvalidArgumentError('It is a time in seconds.')
   return value
+}
+
+/** 0: never. */
+function interval(text: string): number {
+  return text === '0' ? 0 : seconds(text)
+}
+
+function backupInterval(text: string): number {
+  if (interval(text) > 0 && !backupsExist()) {
+    throw new InvalidArgumentError('This version of ringbolt has no hot backups.')
+  }
+  return interval(text)
+}
+
+function htmlFile(text: string): string {
+  if (extname(text) !== '.html') throw new InvalidArgumentError('It is a file named *.html.')
+  return resolve(text)
 }
 
 function byteRange(text: string): { min: number; max: number } {
@@ -205,6 +232,7 @@ function documentSettingsOf(flags: DocumentFlags, seed: number): DocumentSetting
     seed,
     workers: flags.workers,
     lanes: flags.blocking === true ? 1 : flags.inFlight,
+    documentsMax: flags.documents,
     blocking: flags.blocking ?? false,
     sync: flags.sync,
     cacheBytes: flags.cacheBytes,
@@ -223,12 +251,36 @@ withLoadOptions(
   program
     .command('documents')
     .description(
-      'The soak: workers insert, update, delete and read documents, some are killed and replaced; then a process doing the same is killed, and its database recovered.',
+      'The harness: processes with pools of workers insert, update, delete and read documents of one database; workers and whole processes are killed and replaced; in the end every document is compared. Writes a page of charts.',
     ),
-  SETTINGS_DEFAULT,
+  { ...SETTINGS_DEFAULT, workers: 2 },
 )
-  .option('--seconds <n>', 'how long the workers write', seconds, 20)
-  .option('--kills <n>', 'workers killed on the way', wholeNumber(0, 1000), 2)
+  .option(
+    '--processes <n>',
+    'processes that share the database',
+    wholeNumber(1, 64),
+    PROCESSES_DEFAULT,
+  )
+  .option('--seconds <n>', 'how long they write', seconds, 30)
+  .option(
+    '--kill <seconds>',
+    'mean time between kills, by turns a worker and a process',
+    interval,
+    5,
+  )
+  .option('--backup <seconds>', 'time between hot backups', backupInterval, BACKUP_DEFAULT)
+  .option(
+    '--heartbeat <seconds>',
+    'a line that stays so often, and none for each kill: for runs of hours',
+    interval,
+    0,
+  )
+  .option(
+    '--documents <n>',
+    'live documents of a worker at most',
+    wholeNumber(1),
+    DOCUMENT_SETTINGS_DEFAULT.documentsMax,
+  )
   .option(
     '--cache-bytes <n>',
     'shared memory for pages',
@@ -241,18 +293,41 @@ withLoadOptions(
     wholeNumber(1),
     DOCUMENT_SETTINGS_DEFAULT.checkpointLogBytes,
   )
+  .option(
+    '--report <file.html>',
+    'the page of charts; its figures go beside it, as .json',
+    htmlFile,
+    resolve('ringbolt-report.html'),
+  )
   .addHelpText(
     'after',
     `
 Examples:
   $ pnpm stress documents
-  $ pnpm stress documents --seconds 300 --kills 20 --seed 7 --json
-  $ pnpm stress documents --cache-bytes 4194304 --checkpoint-log-bytes 1000000`,
+  $ pnpm stress documents --seconds 300 --kill 2 --seed 7 --json
+  $ pnpm stress documents --cache-bytes 4194304 --checkpoint-log-bytes 1000000
+  $ pnpm stress documents --seconds 28800 --kill 60 --documents 5000 --heartbeat 60`,
   )
   .action(async (flags: DocumentFlags) => {
-    await carryOut('documents', flags, (seed, folder, progress) =>
-      documentSoak({ settings: documentSettingsOf(flags, seed), ...flags }, folder, progress),
-    )
+    await carryOut('documents', flags, async (seed, folder, progress) => {
+      const settings = documentSettingsOf(flags, seed)
+      const { report, data } = await runHarness(
+        {
+          settings,
+          processes: flags.processes,
+          seconds: flags.seconds,
+          killSeconds: flags.kill,
+          backupSeconds: flags.backup,
+          heartbeatSeconds: flags.heartbeat,
+          replay: replayOf('documents', seed),
+        },
+        folder,
+        progress,
+      )
+      writeRunReport(flags.report, data)
+      progress.note(`Report: ${flags.report}`)
+      return report
+    })
   })
 
 withRunOptions(

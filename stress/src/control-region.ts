@@ -5,17 +5,19 @@
  *        1…  one slot of 4 words for each incarnation of a worker:
  *            acknowledged   how many ordinals, from 0 without a gap, were acknowledged
  *            thread         id of its thread plus 1; 0 before it runs
+ *            reads          how many documents it has read and verified, modulo 2^32
  *            order          0, or what it is told to do to itself
  *
- * Threads: an incarnation writes `acknowledged` and `thread` of its own slot; the driver writes the
+ * Threads: an incarnation writes `acknowledged`, `thread` and `reads` of its own slot; the driver writes the
  * rest. A worker that dies leaves its slot as it was: every count in it was acknowledged.
  */
 const WORD_STOP = 0
 const WORD_SLOTS: number = WORD_STOP + 1
 const SLOT_ACKNOWLEDGED = 0
 const SLOT_THREAD: number = SLOT_ACKNOWLEDGED + 1
-const SLOT_ORDER: number = SLOT_THREAD + 1
-const SLOT_WORDS: number = SLOT_ORDER + 2
+const SLOT_READS: number = SLOT_THREAD + 1
+const SLOT_ORDER: number = SLOT_READS + 1
+const SLOT_WORDS: number = SLOT_ORDER + 1
 
 /** To use up its memory until it is ended for it. */
 const ORDER_EXHAUST = 1
@@ -77,6 +79,15 @@ export class ControlRegion {
   setThread(incarnation: number, threadId: number): void {
     // Tells the driver which thread to end when it wants to end this incarnation.
     Atomics.store(this.#words, slotWord(incarnation) + SLOT_THREAD, threadId + 1)
+  }
+
+  readsOf(incarnation: number): number {
+    return Atomics.load(this.#words, slotWord(incarnation) + SLOT_READS) >>> 0
+  }
+
+  setReads(incarnation: number, count: number): void {
+    // Tells the driver.
+    Atomics.store(this.#words, slotWord(incarnation) + SLOT_READS, count | 0)
   }
 
   orderExhaustion(incarnation: number): void {

@@ -6,7 +6,6 @@
  * it: so the log stays small however long a run lasts, and nothing goes unproved.
  */
 
-import type { RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openRing, type Ring } from '@ringbolt/ring'
 import { type Log, type LogLock, lsnOf, openLog, type SharedLogStats } from '@ringbolt/wal'
@@ -46,7 +45,8 @@ export interface LivePhaseResult {
   readonly durationMs: number
   readonly acknowledged: readonly number[]
   readonly acknowledgedTotal: number
-  readonly latencyUs: RecordableHistogram
+  /** Acknowledgements: counts of a `Latencies`. */
+  readonly latencies: readonly number[]
   readonly stats: SharedLogStats
   readonly bytes: number
   readonly occupancy: { readonly meanBytes: number; readonly maxBytes: number }
@@ -100,7 +100,7 @@ export async function livePhase(options: LivePhaseOptions): Promise<LivePhaseRes
     durationMs,
     acknowledged: load.control.acknowledged(),
     acknowledgedTotal: load.acknowledged,
-    latencyUs: load.latencyUs(),
+    latencies: load.latencies.counts(),
     stats,
     bytes: stats.endLsn - log.recovery.endLsn,
     occupancy: watch.occupancy,

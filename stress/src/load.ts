@@ -5,12 +5,12 @@
  * replaced by a new incarnation in a new thread; one that fails by itself is not, and its error is
  * kept. All calls come from the thread that opened what they write to.
  */
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Worker } from 'node:worker_threads'
 import type { Random } from '@ringbolt/wal/simulation'
 import type { createPool, PoolOptions } from '@ringbolt/workers'
 import { ControlRegion } from './control-region.ts'
 import { SilenceError, WorkerFailedError } from './errors.ts'
+import { Latencies } from './latencies.ts'
 
 export const KILL_KINDS = ['terminate', 'abort', 'memory'] as const
 /** `terminate()` of the thread, an AbortSignal of the pool's task, or running out of memory. */
@@ -30,8 +30,8 @@ export interface LoadSpec {
 /** What every task shares with the driver. */
 interface TaskShare {
   readonly control: SharedArrayBuffer
-  /** In microseconds; the native histogram is shared, so it outlives the worker's thread. */
-  readonly latencyUs: RecordableHistogram
+  /** Of a `Latencies`. */
+  readonly latencies: SharedArrayBuffer
 }
 
 type Pool = ReturnType<typeof createPool>
@@ -56,7 +56,6 @@ interface Lane {
   dying: boolean
   /** Of this incarnation's acknowledgements, from its start. */
   silence: SilenceMeter
-  readonly latencyUs: RecordableHistogram
 }
 
 const HEAP_MAX_MB = 32
@@ -67,6 +66,8 @@ const START_MAX_MS = 60_000
 
 export class Load {
   readonly control: ControlRegion
+  /** Of all workers' acknowledgements, dead ones' included. */
+  readonly latencies: Latencies = Latencies.create()
   /** Workers that failed by themselves. */
   readonly failures: WorkerFailedError[] = []
   readonly #spec: LoadSpec
@@ -95,7 +96,6 @@ export class Load {
         abort: new AbortController(),
         dying: false,
         silence: new SilenceMeter(() => 0),
-        latencyUs: createHistogram(),
       }
       this.#lanes.push(lane)
       this.#start(lane)
@@ -106,11 +106,13 @@ export class Load {
     return this.control.acknowledgedTotal(this.#spec.incarnationFirst, this.#nextIncarnation)
   }
 
-  /** Acknowledgement latencies of all workers, dead ones included, in microseconds. */
-  latencyUs(): RecordableHistogram {
-    const merged = createHistogram()
-    for (const { latencyUs } of this.#lanes) if (latencyUs.count > 0) merged.add(latencyUs)
-    return merged
+  /** Documents that the workers have read and verified. */
+  get reads(): number {
+    let total = 0
+    for (let at = this.#spec.incarnationFirst; at < this.#nextIncarnation; at++) {
+      total += this.control.readsOf(at)
+    }
+    return total
   }
 
   /** The worker to which nothing has been acknowledged for the longest time, but those that begin or are being killed. */
@@ -196,8 +198,10 @@ export class Load {
     lane.abort = new AbortController()
     lane.dying = false
     lane.silence = new SilenceMeter(() => this.control.acknowledgedOf(incarnation))
-    const { latencyUs } = lane
-    const task = this.#spec.taskOf(incarnation, { control: this.control.buffer, latencyUs })
+    const task = this.#spec.taskOf(incarnation, {
+      control: this.control.buffer,
+      latencies: this.latencies.buffer,
+    })
     const ended = this.#pool.run(task, { signal: lane.abort.signal }).then(
       () => undefined,
       (error: unknown) => {
@@ -268,6 +272,14 @@ export class SilenceMeter {
     this.#count = count
     this.#last = count()
     this.#changedMs = performance.now()
+  }
+
+  /** The longest since this was last asked. */
+  takeLongestMs(): number {
+    this.look()
+    const longestMs = this.longestMs
+    this.longestMs = 0
+    return longestMs
   }
 
   /** Returns for how long it has stood still by now. */

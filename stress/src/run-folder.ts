@@ -3,9 +3,10 @@
  *
  *   <folder>/log/           the log itself, of a run on the log
  *   <folder>/app.db…        the database, of a run on documents
+ *   <folder>/backup-0.db…   hot backups of it
  *   <folder>/lock           held by whoever has the log open
  *   <folder>/acknowledged   the side file: see side-file.ts
- *   <folder>/operations.json   of a run on documents that was not proved: see documents/operation-log.ts
+ *   <folder>/operations.json   of a run on documents that was not proved: see harness/operation-log.ts
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -34,6 +35,10 @@ export class RunFolder {
 
   get database(): string {
     return join(this.path, 'app.db')
+  }
+
+  backup(ordinal: number): string {
+    return join(this.path, `backup-${ordinal}.db`)
   }
 
   get lock(): string {

@@ -1,9 +1,9 @@
 /**
  * What was acknowledged, in a plain file outside the log: 8 bytes for each incarnation, how many of
  * its ordinals, from 0 without a gap, were acknowledged. Written after the acknowledgement, in place.
- * Never synced: the page cache outlives the process, and SIGKILL ends the process only.
+ * It grows as it is written to. Never synced: the page cache outlives the process, and SIGKILL ends the process only.
  */
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
 
 const SLOT_BYTES = 8
 
@@ -22,6 +22,12 @@ export class SideFile {
     if (written !== SLOT_BYTES) {
       throw new Error(`side file: wrote ${written} of ${SLOT_BYTES} bytes`)
     }
+  }
+
+  /** 0 for what nobody has written yet. */
+  acknowledgedOf(incarnation: number): number {
+    const read = readSync(this.#descriptor, this.#slot, 0, SLOT_BYTES, incarnation * SLOT_BYTES)
+    return read < SLOT_BYTES ? 0 : Number(this.#slot.readBigUInt64LE())
   }
 
   close(): void {

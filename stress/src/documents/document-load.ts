@@ -2,21 +2,18 @@
 import { createPool } from '@ringbolt/workers'
 import type { Database } from 'ringbolt'
 import { Load } from '../load.ts'
-import type { DocumentSettings } from './document-settings.ts'
+import { type DocumentSettings, lanesOf } from './document-settings.ts'
 import type { DocumentTask } from './document-task.ts'
-import type { LaneRegion } from './lane-region.ts'
 
 export interface DocumentLoadSpec {
   readonly settings: DocumentSettings
   readonly incarnationFirst: number
   readonly incarnationEnd: number
-  readonly region: LaneRegion
-  readonly sideFilePath: string | undefined
+  readonly sideFilePath: string
 }
 
 export function startDocumentLoad(db: Database, spec: DocumentLoadSpec): Load {
-  const { settings, incarnationFirst, incarnationEnd, region, sideFilePath } = spec
-  const { seed, lanes, blocking } = settings
+  const { settings, incarnationFirst, incarnationEnd, sideFilePath } = spec
   return new Load({
     workers: settings.workers,
     incarnationFirst,
@@ -29,10 +26,8 @@ export function startDocumentLoad(db: Database, spec: DocumentLoadSpec): Load {
     taskOf: (incarnation, shared): DocumentTask => ({
       ...shared,
       incarnation,
-      seed,
-      lanes,
-      laneRegion: region.buffer,
-      blocking,
+      rules: lanesOf(settings),
+      blocking: settings.blocking,
       sideFilePath,
     }),
   })

@@ -3,11 +3,12 @@ import { type Database, open } from 'ringbolt'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Items, items, itemsOf } from './collection.ts'
 import { DocumentOracle, type DocumentOracleResult } from './document-oracle.ts'
-import { Contents, Lane } from './lane.ts'
+import { Contents, type Lane, type LaneRules, laneAt } from './lane.ts'
 import { LaneRunner } from './lane-runner.ts'
 
 const seed = 11
 const LANES = 2
+const rules: LaneRules = { seed, lanes: LANES, liveMax: 1000 }
 const OPERATIONS = 60
 
 let db: Database
@@ -23,8 +24,7 @@ beforeEach(async () => {
   acknowledged = [0, 0, 0, 0]
   steps = acknowledged.map(() => [0])
   for (const place of acknowledged.keys()) {
-    const incarnation = Math.floor(place / LANES)
-    const lane = new Lane({ seed, incarnation, lane: place % LANES })
+    const lane = laneAt(rules, place)
     const runner = new LaneRunner(lane, {
       db,
       collection,
@@ -33,6 +33,7 @@ beforeEach(async () => {
         acknowledged[place] = count
         steps[place]!.push(count)
       },
+      onRead: () => undefined,
     })
     while (lane.done < OPERATIONS) runner.stepSync()
   }
@@ -40,13 +41,17 @@ beforeEach(async () => {
 
 afterEach(() => db.close())
 
-function prove(): Promise<DocumentOracleResult> {
-  return new DocumentOracle(collection, seed).prove(acknowledged, LANES)
+function prove(atMost: readonly number[] = acknowledged): Promise<DocumentOracleResult> {
+  return new DocumentOracle(collection, rules).prove(acknowledged, atMost)
+}
+
+function totalOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0)
 }
 
 /** The first lane after its operations. */
 function laneOf(place: number): Lane {
-  const lane = new Lane({ seed, incarnation: Math.floor(place / LANES), lane: place % LANES })
+  const lane = laneAt(rules, place)
   while (lane.done < acknowledged[place]!) lane.advance()
   return lane
 }
@@ -62,7 +67,7 @@ function stored(place: number): NonNullable<ReturnType<Items['get']>> {
 test('M6: what was acknowledged is there: nothing found', async () => {
   expect(await prove()).toMatchObject({
     lanes: 4,
-    operations: acknowledged.reduce((sum, count) => sum + count, 0),
+    operations: totalOf(acknowledged),
     documents: collection.count(),
     unacknowledgedCommitted: 0,
     findingCount: 0,
@@ -70,10 +75,40 @@ test('M6: what was acknowledged is there: nothing found', async () => {
 })
 
 test('M6: a step under way may be there', async () => {
-  const all = acknowledged.reduce((sum, count) => sum + count, 0)
+  const all = totalOf(acknowledged)
   acknowledged = steps.map((counts) => counts.at(-2)!)
-  const less = acknowledged.reduce((sum, count) => sum + count, 0)
-  expect(await prove()).toMatchObject({ unacknowledgedCommitted: all - less, findingCount: 0 })
+  const more = all - totalOf(acknowledged)
+  expect(await prove()).toMatchObject({ unacknowledgedCommitted: more, findingCount: 0 })
+})
+
+describe('M5: of a state between two counts', () => {
+  test('every lane may be anywhere in between, each at its own step', async () => {
+    const all = totalOf(acknowledged)
+    const now = acknowledged
+    acknowledged = steps.map((counts, place) => counts.at(-3 - 5 * place)!)
+    const proved = await prove(now)
+    expect(proved.findings).toEqual([])
+    expect(proved.unacknowledgedCommitted).toBe(all - totalOf(acknowledged))
+  })
+
+  test('a step that is missing between others is found', async () => {
+    const now = acknowledged
+    acknowledged = steps.map((counts) => counts.at(-20)!)
+    const lane = laneAt(rules, 2)
+    while (lane.done < acknowledged[2]!) lane.advance()
+    const ahead = lane.fork()
+    while (ahead.done < now[2]!) ahead.advance()
+    // Inserted in between, and never touched again.
+    const inserted = ahead.live.find(
+      ({ ordinal, version }) =>
+        version === 0 && lane.live.every((document) => document.ordinal < ordinal),
+    )!
+    const { id } = collection.findUnique('serial', ahead.serialOf(inserted))!
+    collection.sync.delete(id)
+    expect((await prove(now)).findings).toEqual([
+      expect.stringMatching(/^steps under way are there in part: versions of /),
+    ])
+  })
 })
 
 describe('M6: the oracle finds', () => {
@@ -106,7 +141,7 @@ describe('M6: the oracle finds', () => {
   })
 
   test('one that was deleted, and is there', async () => {
-    const lane = new Lane({ seed, incarnation: 1, lane: 1 })
+    const lane = laneAt(rules, 3)
     while (lane.next().kind !== 'delete') lane.advance()
     const serial = lane.serialOf(lane.next().document)
     collection.sync.insert(new Contents(seed).of(serial, 0))
@@ -115,7 +150,7 @@ describe('M6: the oracle finds', () => {
 
   test('S2: a transaction that is there in part', async () => {
     // The end of a lane's acknowledgements is put before a transaction of which one insert is taken back.
-    const lane = new Lane({ seed, incarnation: 0, lane: 0 })
+    const lane = laneAt(rules, 0)
     while (lane.step === 1 || !insertsTwo(lane)) {
       for (let left = lane.step; left > 0; left--) lane.advance()
     }
@@ -130,7 +165,7 @@ describe('M6: the oracle finds', () => {
     const fresh = transaction.live.findLast((document) => !lane.live.includes(document))!
     collection.sync.insert(new Contents(seed).of(lane.serialOf(fresh), fresh.version))
     expect((await prove()).findings).toEqual([
-      expect.stringMatching(/^the step under way is there in part: versions of /),
+      expect.stringMatching(/^steps under way are there in part: versions of /),
     ])
   })
 
@@ -155,6 +190,7 @@ test('M6: a lane notices by itself that its document is another’s', () => {
     collection,
     contents: new Contents(seed),
     onAcknowledged: () => undefined,
+    onRead: () => undefined,
   })
   collection.sync.update(id, (document) => ({ ...document, version: 40 }))
   expect(() => {

@@ -6,16 +6,20 @@
  *  O2 A lane's next step, the one that was under way, is there whole or not at all: one operation, or several of
  *     one transaction.
  *  O3 Nothing else is there: the collection's count is what O1 and O2 add up to.
+ *
+ * Of a backup, which is the state of some moment in between: all that had been acknowledged before it was begun, and
+ * of each lane some number of the steps that followed until it had ended, in their order.
  */
 import type { Items } from './collection.ts'
-import { Contents, Lane, type Live } from './lane.ts'
+import { Contents, type Lane, type LaneRules, type Live, laneAt } from './lane.ts'
+import { LaneWindow } from './lane-window.ts'
 
 export interface DocumentOracleResult {
   readonly lanes: number
   /** Operations that were acknowledged and are proved. */
   readonly operations: number
   readonly documents: number
-  /** Operations that were under way when their worker ended, and turned out to be committed. */
+  /** Operations that were not known to be acknowledged, and turned out to be committed. */
   readonly unacknowledgedCommitted: number
   /** The first of them, one line each. */
   readonly findings: readonly string[]
@@ -23,32 +27,12 @@ export interface DocumentOracleResult {
 }
 
 const FINDINGS_KEPT = 100
-
-/** A document's version before a step and after it; undefined: it is not there. */
-interface Change {
-  readonly before: number | undefined
-  readonly after: number | undefined
-}
-
-/** What the lane's next step does, by ordinal. */
-function stepOf(lane: Lane): Map<number, Change> {
-  const changes = new Map<number, Change>()
-  const ahead = lane.fork()
-  for (let left = lane.step; left > 0; left--) {
-    const { kind, document } = ahead.next()
-    const { ordinal, version } = document
-    const known = changes.get(ordinal)
-    const before = known === undefined && kind !== 'insert' ? version : known?.before
-    const after = { insert: 0, update: version + 1, delete: undefined }[kind]
-    changes.set(ordinal, { before, after })
-    ahead.advance()
-  }
-  return changes
-}
+/** Of each lane's deleted documents the newest are looked for one by one; O3 finds the others. */
+const DELETED_KEPT = 1000
 
 export class DocumentOracle {
   readonly #collection: Items
-  readonly #seed: number
+  readonly #rules: LaneRules
   readonly #contents: Contents
   readonly #findings: string[] = []
   #findingCount = 0
@@ -57,17 +41,23 @@ export class DocumentOracle {
   #lanes = 0
   #unacknowledgedCommitted = 0
 
-  constructor(collection: Items, seed: number) {
+  constructor(collection: Items, rules: LaneRules) {
     this.#collection = collection
-    this.#seed = seed
-    this.#contents = new Contents(seed)
+    this.#rules = rules
+    this.#contents = new Contents(rules.seed)
   }
 
-  /** @param acknowledged by place (incarnation × lanes + lane): operations acknowledged */
-  async prove(acknowledged: readonly number[], lanes: number): Promise<DocumentOracleResult> {
-    for (const [place, count] of acknowledged.entries()) {
-      const incarnation = Math.floor(place / lanes)
-      this.#proveLane(new Lane({ seed: this.#seed, incarnation, lane: place % lanes }), count)
+  /**
+   * By place (incarnation × lanes + lane): operations acknowledged.
+   * @param atMost by the time the state was fixed, where that is not the same
+   */
+  async prove(
+    atLeast: readonly number[],
+    atMost: readonly number[] = atLeast,
+  ): Promise<DocumentOracleResult> {
+    const places = Math.max(atLeast.length, atMost.length)
+    for (let place = 0; place < places; place++) {
+      this.#proveLane(laneAt(this.#rules, place), atLeast[place] ?? 0, atMost[place] ?? 0)
       // Progress, signals and timers of the run go on in between.
       await new Promise((resolve) => setImmediate(resolve))
     }
@@ -85,17 +75,18 @@ export class DocumentOracle {
     }
   }
 
-  #proveLane(lane: Lane, acknowledged: number): void {
+  #proveLane(lane: Lane, atLeast: number, atMost: number): void {
     const deleted: Live[] = []
-    while (lane.done < acknowledged) {
+    let deletes = 0
+    while (lane.done < atLeast) {
       const { kind, document } = lane.next()
-      if (kind === 'delete') deleted.push(document)
+      if (kind === 'delete') deleted[deletes++ % DELETED_KEPT] = document
       lane.advance()
     }
     // Never started, or nothing of it acknowledged: its first step may be there.
-    const underWay = stepOf(lane)
+    const window = new LaneWindow(lane, Math.max(atLeast, atMost))
     for (const document of lane.live) {
-      if (underWay.has(document.ordinal)) continue
+      if (window.before.has(document.ordinal)) continue
       if (this.#versionOf(lane, document) === document.version) this.#documents++
       else this.#find(`${lane.serialOf(document)}: not in version ${document.version}`)
     }
@@ -104,32 +95,33 @@ export class DocumentOracle {
         this.#find(`${lane.serialOf(document)}: there although deleted`)
       }
     }
-    this.#proveUnderWay(lane, underWay)
+    this.#proveWindow(lane, window)
     this.#lanes++
-    this.#operations += acknowledged
+    this.#operations += atLeast
   }
 
-  /** All of it or nothing. */
-  #proveUnderWay(lane: Lane, underWay: ReadonlyMap<number, Change>): void {
-    const found = Array.from(underWay, ([ordinal, change]) => ({
-      ...change,
-      serial: lane.serialOf({ ordinal, version: 0 }),
-      version: this.#versionOf(lane, { ordinal, version: 0 }),
-    }))
-    this.#documents += found.filter(({ version }) => version !== undefined).length
-    if (found.every(({ version, before }) => version === before)) return
-    if (found.every(({ version, after }) => version === after)) {
-      this.#unacknowledgedCommitted += lane.step
+  /** So many whole steps of it, and nothing of those that follow. */
+  #proveWindow(lane: Lane, window: LaneWindow): void {
+    const found = new Map<number, number | undefined>()
+    for (const ordinal of window.before.keys()) {
+      found.set(ordinal, this.#versionOf(lane, { ordinal }))
+    }
+    this.#documents += [...found.values()].filter((version) => version !== undefined).length
+    const match = window.matchOf(found)
+    if (match !== undefined) {
+      this.#unacknowledgedCommitted += match - lane.done
       return
     }
-    const states = found.map(
-      ({ serial, version, before, after }) => `${serial} ${version} (${before} → ${after})`,
+    const states = Array.from(
+      found,
+      ([ordinal, version]) =>
+        `${lane.serialOf({ ordinal })} ${version} (was ${window.before.get(ordinal)})`,
     )
-    this.#find(`the step under way is there in part: versions of ${states.join(', ')}`)
+    this.#find(`steps under way are there in part: versions of ${states.slice(0, 8).join(', ')}`)
   }
 
   /** As the unique index finds it; a finding of its own when the document is not whole. */
-  #versionOf(lane: Lane, document: Live): number | undefined {
+  #versionOf(lane: Lane, document: Pick<Live, 'ordinal'>): number | undefined {
     const serial = lane.serialOf(document)
     const found = this.#collection.findUnique('serial', serial)
     if (found === undefined) return undefined

@@ -1,26 +1,23 @@
 /** The Piscina task of a load on documents: one incarnation of a worker. Composition root of that thread. */
-import type { RecordableHistogram } from 'node:perf_hooks'
 import { threadId } from 'node:worker_threads'
 import { attached } from '@ringbolt/workers'
 import { ControlRegion } from '../control-region.ts'
+import { Latencies } from '../latencies.ts'
 import { SideFile } from '../side-file.ts'
 import { itemsOf } from './collection.ts'
-import { Contents, Lane } from './lane.ts'
-import { LaneRegion } from './lane-region.ts'
+import { Contents, type LaneRules, laneAt } from './lane.ts'
 import { LaneRunner } from './lane-runner.ts'
 
 export interface DocumentTask {
   readonly incarnation: number
   readonly control: SharedArrayBuffer
-  readonly seed: number
-  readonly lanes: number
-  readonly laneRegion: SharedArrayBuffer
-  /** One operation at a time, blocking the thread; `lanes` is 1 then. */
+  readonly rules: LaneRules
+  /** One operation at a time, blocking the thread; there is one lane then. */
   readonly blocking: boolean
-  /** Where acknowledgements go besides the region, by place. */
-  readonly sideFilePath: string | undefined
-  /** In microseconds; the native histogram is shared with the driver, so it outlives this thread. */
-  readonly latencyUs: RecordableHistogram
+  /** Where acknowledgements go, by place: incarnation × lanes + lane. */
+  readonly sideFilePath: string
+  /** Of a `Latencies`. */
+  readonly latencies: SharedArrayBuffer
 }
 
 /** Kept alive, on purpose, until the thread's memory is used up. */
@@ -28,53 +25,50 @@ const hoard: object[] = []
 
 /** Runs all lanes until told to stop. */
 export default async function runDocumentTask(task: DocumentTask): Promise<void> {
-  const { incarnation, latencyUs, seed } = task
+  const { incarnation, rules } = task
   const control = new ControlRegion(task.control)
-  const region = new LaneRegion(task.laneRegion, task.lanes)
-  const sideFile = task.sideFilePath === undefined ? undefined : new SideFile(task.sideFilePath)
+  const latencies = new Latencies(task.latencies)
+  const sideFile = new SideFile(task.sideFilePath)
   const db = attached()
   const collection = itemsOf(db)
-  const contents = new Contents(seed)
+  const contents = new Contents(rules.seed)
   control.setThread(incarnation, threadId)
   let acknowledged = 0
-  const runners = Array.from({ length: task.lanes }, (_, lane) => {
+  let reads = 0
+  const onRead = (): void => control.setReads(incarnation, ++reads)
+  const timedLanes = Array.from({ length: rules.lanes }, (_, at) => {
+    const place = incarnation * rules.lanes + at
     let acknowledgedOfLane = 0
+    let begunMs = 0
     const onAcknowledged = (count: number): void => {
+      latencies.record(performance.now() - begunMs)
       acknowledged += count - acknowledgedOfLane
       acknowledgedOfLane = count
-      region.set(incarnation, lane, count)
-      sideFile?.setAcknowledged(region.placeOf(incarnation, lane), count)
+      sideFile.setAcknowledged(place, count)
       control.setAcknowledged(incarnation, acknowledged)
     }
-    return new LaneRunner(new Lane({ seed, incarnation, lane }), {
-      db,
-      collection,
-      contents,
-      onAcknowledged,
-    })
+    const lane = laneAt(rules, place)
+    const runner = new LaneRunner(lane, { db, collection, contents, onAcknowledged, onRead })
+    const begin = (): LaneRunner => {
+      begunMs = performance.now()
+      return runner
+    }
+    return { runner, begin }
   })
-  const timed = <T>(begunMs: number, value: T): T => {
-    latencyUs.record(Math.max(1, Math.round((performance.now() - begunMs) * 1000)))
-    return value
-  }
   const goesOn = (): boolean => {
     if (control.exhaustionOrdered(incarnation)) useUpMemory()
     return !control.stopped
   }
   if (task.blocking) {
-    for (const runner of runners) while (goesOn()) timed(performance.now(), runner.stepSync())
+    for (const { begin } of timedLanes) while (goesOn()) begin().stepSync()
   } else {
-    const runs = runners.map(async (runner) => {
-      while (goesOn()) {
-        const begunMs = performance.now()
-        await runner.step()
-        timed(begunMs, undefined)
-      }
+    const runs = timedLanes.map(async ({ begin }) => {
+      while (goesOn()) await begin().step()
     })
     await Promise.all(runs)
   }
-  for (const runner of runners) runner.close()
-  sideFile?.close()
+  for (const { runner } of timedLanes) runner.close()
+  sideFile.close()
 }
 
 /** A step at a time, so that operations go on until the end. */

@@ -22,6 +22,8 @@ export interface LaneRunnerOptions {
   readonly collection: Items
   readonly contents: Contents
   readonly onAcknowledged: (operations: number) => void
+  /** A document was read and verified. */
+  readonly onRead: () => void
 }
 
 interface HeldSnapshot {
@@ -121,6 +123,7 @@ export class LaneRunner {
   #verify(document: Live, version: number | undefined): void {
     const id = this.#idOf(document)
     const found = this.#options.collection.get(id)
+    this.#options.onRead()
     const serial = this.#lane.serialOf(document)
     if (found === undefined && version === undefined) return
     if (found === undefined || version === undefined) {
@@ -150,6 +153,7 @@ export class LaneRunner {
       gte: group,
       limit: LOOK_AROUND_DOCUMENTS,
     })) {
+      this.#options.onRead()
       this.#assertWhole(document)
       if (document.group < last) {
         throw new DocumentFaultError(document.serial, `group ${document.group} after ${last}`)

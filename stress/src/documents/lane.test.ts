@@ -41,6 +41,16 @@ describe('a lane', () => {
     expect(sizes.get(1)).toBeGreaterThan(3000)
   })
 
+  test('no more documents than there may be: an insert is a delete then', () => {
+    const lane = new Lane({ ...spec, liveMax: 10 })
+    const most = Array.from({ length: 500 }, () => {
+      lane.advance()
+      return lane.live.length
+    })
+    expect(Math.max(...most)).toBe(10)
+    expect(most.slice(100).some((count) => count < 10)).toBe(true)
+  })
+
   test('a fork goes on as the lane does, and leaves it alone', () => {
     const lane = new Lane(spec)
     for (let at = 0; at < 50; at++) lane.advance()

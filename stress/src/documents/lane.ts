@@ -3,8 +3,8 @@
  * from the seed. A lane carries out its operations one after another, each on documents of its own, so that
  * after `n` acknowledged operations the state of its documents is known, whatever happened to its worker.
  *
- * The mix: 60 % insert, 25 % update, 15 % delete; an insert where there is nothing to update or delete. Now and then
- * several operations are one transaction: acknowledged together, and there together or not at all.
+ * The mix: 60 % insert, 25 % update, 15 % delete; an insert where there is nothing to update or delete, a delete where
+ * there may be no more documents. Now and then several operations are one transaction: acknowledged together, and there together or not at all.
  */
 import { mix } from '../mix.ts'
 
@@ -12,6 +12,17 @@ export interface LaneSpec {
   readonly seed: number
   readonly incarnation: number
   readonly lane: number
+  /** Default: any number. */
+  readonly liveMax?: number
+}
+
+/** What all lanes of a run have in common. */
+export interface LaneRules {
+  readonly seed: number
+  /** Of each worker. */
+  readonly lanes: number
+  /** Live documents of a lane at most: what would be one more insert is a delete. */
+  readonly liveMax: number
 }
 
 /** A document without its id. Every field follows from the serial and the version. */
@@ -83,7 +94,9 @@ export class Lane {
   /** The next operation; the same until `advance`. */
   next(): Operation {
     const chance = this.#draw(1) % 100
-    if (this.live.length === 0 || chance < INSERT_SHARE) {
+    const { liveMax = Number.POSITIVE_INFINITY } = this.spec
+    const inserts = chance < INSERT_SHARE && this.live.length < liveMax
+    if (this.live.length === 0 || inserts) {
       return {
         kind: 'insert',
         document: { ordinal: this.#inserted, version: 0 },
@@ -91,7 +104,8 @@ export class Lane {
       }
     }
     const at = this.#draw(2) % this.live.length
-    const kind = chance < INSERT_SHARE + UPDATE_SHARE ? 'update' : 'delete'
+    const updates = chance >= INSERT_SHARE && chance < INSERT_SHARE + UPDATE_SHARE
+    const kind = updates ? 'update' : 'delete'
     return { kind, document: this.live[at]!, at }
   }
 
@@ -110,7 +124,12 @@ export class Lane {
     this.done++
   }
 
-  serialOf({ ordinal }: Live): string {
+  /** The next step is carried out. */
+  advanceStep(): void {
+    for (let left = this.step; left > 0; left--) this.advance()
+  }
+
+  serialOf({ ordinal }: Pick<Live, 'ordinal'>): string {
     return `${this.spec.incarnation}.${this.spec.lane}.${ordinal}`
   }
 
@@ -118,6 +137,11 @@ export class Lane {
     const { seed, incarnation, lane } = this.spec
     return mix(mix(seed, incarnation, lane), this.done, what)
   }
+}
+
+/** @param place incarnation × lanes + lane */
+export function laneAt({ seed, lanes, liveMax }: LaneRules, place: number): Lane {
+  return new Lane({ seed, incarnation: Math.floor(place / lanes), lane: place % lanes, liveMax })
 }
 
 /** Makes and checks documents; one for each thread, since it holds the pool that texts are cut from. */

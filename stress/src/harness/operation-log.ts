@@ -1,17 +1,17 @@
 /**
  * What was done in a run, kept when it is not proved. A lane's operations follow from the seed, its incarnation and its
- * number, so the counts say all of them: `new Lane(…)`, advanced as often, is what its worker did, operation
+ * number, so the counts say all of them: `laneAt(…)`, advanced as often, is what its worker did, operation
  * by operation, and `DocumentOracle` says what must stand in the database beside this file.
  */
 import { writeFileSync } from 'node:fs'
-import type { Kill } from '../load.ts'
-import type { DocumentSettings } from './document-settings.ts'
+import type { DocumentSettings } from '../documents/document-settings.ts'
+import type { RunEvent } from './run-data.ts'
 
 export interface OperationLog {
   readonly settings: DocumentSettings
-  readonly kills: readonly Pick<Kill, 'kind' | 'incarnation' | 'atMs'>[]
-  /** From this incarnation on, workers of the process that was killed. */
-  readonly killedFrom: number
+  readonly processes: number
+  /** Kills and backups among them. */
+  readonly events: readonly RunEvent[]
   /** By incarnation, then by lane: operations acknowledged. */
   readonly acknowledged: readonly (readonly number[])[]
   /** What failed and what was found, one line each. */

@@ -1,0 +1,18 @@
+/** What the harness takes of the database's own figures; here alone it knows their names. */
+import type { StoreStats } from 'ringbolt'
+
+export interface DatabaseCounters {
+  /** Since the database was opened, as the three that follow. */
+  readonly commits: number
+  readonly refusals: number
+  readonly syncs: number
+  readonly syncMsTotal: number
+  /** Now. */
+  readonly logBytes: number
+  readonly filePages: number
+}
+
+export function countersOf(stats: StoreStats): DatabaseCounters {
+  const { commits, refusals, syncs, syncMsTotal, logBytes, filePages } = stats
+  return { commits, refusals, syncs, syncMsTotal, logBytes, filePages }
+}
