@@ -73,8 +73,13 @@ const compositionRoots = [
   'packages/wal/src/shared-log.ts',
   'packages/wal/src/file-store.ts',
   'packages/locks/src/node-platform.ts',
+  'packages/store/src/engine/backup-files.ts',
+  'packages/store/src/engine/compact.ts',
   'packages/store/src/engine/file-folders.ts',
+  'packages/store/src/engine/maintenance-thread.ts',
+  'packages/store/src/engine/maintenance.ts',
   'packages/store/src/engine/open.ts',
+  'packages/store/src/engine/restore.ts',
   'packages/store/src/engine/sequencer-thread.ts',
   'packages/store/src/engine/store-owner.ts',
 ]

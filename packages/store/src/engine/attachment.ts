@@ -18,10 +18,13 @@ import { CommandClient } from '../client/command-client.ts'
 import { SharedEngine } from '../client/shared-engine.ts'
 import { StoreClosedError } from '../errors.ts'
 import { RefusalReader } from '../sequencer/refusals.ts'
+import type { Meta } from '../space/meta.ts'
 import { PageFile } from '../space/page-file.ts'
 import { PageReader, takeReaderSlot } from '../space/page-reader.ts'
+import type { HeldCheckpoint } from './backup.ts'
 import { Control } from './control.ts'
 import { fileFolders } from './file-folders.ts'
+import { Holds } from './holds.ts'
 import { ReadOnlyEngine } from './read-only-engine.ts'
 import type { StoreMemory } from './store-core.ts'
 
@@ -30,6 +33,9 @@ export interface StoreHandle extends StoreMemory {
   /** Undefined: in memory. */
   readonly mainPath: string | undefined
 }
+
+/** How often one who waits for a checkpoint looks whether it is wanted still. */
+const HOLD_LOOK_MS = 100
 
 export class Attachment {
   readonly engine: SharedEngine
@@ -78,6 +84,41 @@ export class Attachment {
       this.#producer.assertOpen()
       const wait = this.watermarks.waitAsync(signal, Number.POSITIVE_INFINITY)
       if (wait !== undefined) await threadEnvironment.alive(wait)
+    }
+  }
+
+  /**
+   * Makes a checkpoint, and keeps it until it is let go of.
+   * @param assertWanted asked now and then; throws when it is not wanted any more
+   */
+  async holdCheckpoint(assertWanted: () => void): Promise<HeldCheckpoint> {
+    const holds = new Holds(new AtomicsMemory(this.handle.holds), currentThreadId)
+    const slot = holds.ask()
+    try {
+      this.control.wantCheckpoint()
+      this.ring.ringDoorbell()
+      for (;;) {
+        const signal = this.watermarks.signal
+        const meta = holds.heldMeta(slot)
+        if (meta !== undefined) return this.#held(holds, slot, meta)
+        assertWanted()
+        this.#producer.assertOpen()
+        const wait = this.watermarks.waitAsync(signal, HOLD_LOOK_MS)
+        if (wait !== undefined) await threadEnvironment.alive(wait)
+      }
+    } catch (error) {
+      holds.release(slot)
+      throw error
+    }
+  }
+
+  #held(holds: Holds, slot: number, meta: Meta): HeldCheckpoint {
+    return {
+      meta,
+      assertHeld: () => {
+        if (this.control.closeWanted) throw new StoreClosedError('the database')
+      },
+      release: () => holds.release(slot),
     }
   }
 

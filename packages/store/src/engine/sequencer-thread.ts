@@ -39,7 +39,8 @@ function openCore({ mainPath, settings }: SequencerWork): StoreCore {
     sleep,
     randomBytes: (count: number) => new Uint8Array(randomBytes(count)),
   }
-  const folders = mainPath === undefined ? undefined : fileFolders(mainPath, settings.readOnly)
+  const { readOnly, archive } = settings
+  const folders = mainPath === undefined ? undefined : fileFolders(mainPath, readOnly, archive)
   return StoreCore.open(folders, settings, environment)
 }
 

@@ -14,6 +14,7 @@
  */
 import { AtomicsMemory, attachConsumer, createRing, type RingConsumer } from '@ringbolt/ring'
 import { type FlushPolicy, LogConsumer, WATERMARK_BYTES, Watermarks } from '@ringbolt/wal'
+import { LogArchive } from '../backup/log-archive.ts'
 import { StoreClosingError } from '../errors.ts'
 import { PAGE_BYTES } from '../page/page.ts'
 import { PAGES_PER_OPERATION } from '../sequencer/apply.ts'
@@ -22,6 +23,7 @@ import { StoreSink } from '../sequencer/store-sink.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CONTROL_BYTES, Control } from './control.ts'
 import { TimedLog } from './engine-log.ts'
+import { HeldCheckpoints, HOLDS_BYTES } from './holds.ts'
 import type { StoreSettings } from './options.ts'
 import { type RecoveredState, recoverState } from './recovery.ts'
 import { STATS_BYTES, StatsBoard } from './stats.ts'
@@ -45,6 +47,7 @@ export interface StoreMemory {
   readonly region: SharedArrayBuffer
   readonly control: SharedArrayBuffer
   readonly stats: SharedArrayBuffer
+  readonly holds: SharedArrayBuffer
   readonly sync: StoreSettings['sync']
   readonly readOnly: boolean
 }
@@ -74,6 +77,7 @@ export class StoreCore {
   readonly #watermarks: Watermarks
   readonly #sink: StoreSink
   readonly #consumer: LogConsumer
+  readonly #archive: LogArchive | undefined
   readonly #checkpointer: Checkpointer | undefined
   readonly #stats: StatsBoard
   #lastRevocationMs = 0
@@ -123,6 +127,7 @@ export class StoreCore {
       environment.nowMs,
       environment.sleep,
     )
+    this.#archive = this.#makeArchive()
     this.#checkpointer = this.#makeCheckpointer()
     if (settings.readOnly) this.#ring.close()
     this.#writeStats()
@@ -168,6 +173,7 @@ export class StoreCore {
         main.trim()
       }
     } finally {
+      this.#archive?.close()
       this.#log.close()
       main?.close()
     }
@@ -190,6 +196,13 @@ export class StoreCore {
     })
   }
 
+  #makeArchive(): LogArchive | undefined {
+    const { main, segments } = this.#state
+    const archive = this.#folders?.archive
+    if (main === undefined || segments === undefined || archive === undefined) return undefined
+    return new LogArchive(archive, segments, main.meta, this.#environment.nowMs)
+  }
+
   #makeCheckpointer(): Checkpointer | undefined {
     const { main, segments, space } = this.#state
     if (main === undefined || segments === undefined) return undefined
@@ -198,6 +211,8 @@ export class StoreCore {
       space,
       log: segments,
       control: this.control,
+      holds: new HeldCheckpoints(new AtomicsMemory(this.memory.holds), space),
+      archive: this.#archive,
       policy: this.#settings,
       nowMs: this.#environment.nowMs,
       published: () => this.#sink.published,
@@ -309,6 +324,8 @@ export class StoreCore {
       retiredPages: pages.retiredWaiting,
       pins: pages.pins,
       pinsRevoked: pages.pinsRevoked,
+      archivedSegments: this.#archive?.segments ?? 0,
+      archiveFailures: this.#archive?.failures ?? 0,
     })
   }
 }
@@ -322,6 +339,7 @@ function shareMemory({ region }: RecoveredState, settings: StoreSettings): Store
     region,
     control: new SharedArrayBuffer(CONTROL_BYTES),
     stats: new SharedArrayBuffer(STATS_BYTES),
+    holds: new SharedArrayBuffer(HOLDS_BYTES),
     sync,
     readOnly,
   }

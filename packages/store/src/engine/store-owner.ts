@@ -4,11 +4,12 @@
  */
 import { Worker } from 'node:worker_threads'
 import { openLock } from '@ringbolt/locks'
-import { errorFromPlain, poisonRing, threadEnvironment } from '@ringbolt/ring'
+import { AtomicsMemory, errorFromPlain, poisonRing, threadEnvironment } from '@ringbolt/ring'
 import { SequencerThreadError } from '../errors.ts'
 import { freeThread } from '../space/reader-slots.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { lockPathOf, mainPathOf } from './file-folders.ts'
+import { freeHolds } from './holds.ts'
 import { type OpenOptions, settingsOf } from './options.ts'
 import type { ClosedMessage, OpenedMessage, SequencerWork } from './sequencer-thread.ts'
 import type { StoreMemory } from './store-core.ts'
@@ -77,7 +78,8 @@ class SequencerThread {
   }
 }
 
-async function lockOf(mainPath: string | undefined, options: OpenOptions): Promise<Release> {
+/** Waits for the database to be nobody else's. @returns what lets go */
+export async function lockOf(mainPath: string | undefined, options: OpenOptions): Promise<Release> {
   if (mainPath === undefined || options.crossProcessLock === false) return async () => undefined
   const { lockMethod, busyTimeout = BUSY_TIMEOUT_MS } = options
   const lock = await openLock(
@@ -157,6 +159,7 @@ function watchWorkers({ ring, handle }: Attachment): () => void {
     worker.once('exit', () => {
       ring.reportThreadDeath(threadId)
       freeThread(handle.region, threadId)
+      freeHolds(new AtomicsMemory(handle.holds), threadId)
     })
   }
   process.on('worker', onWorker)
