@@ -15,13 +15,9 @@ import {
 } from '@ringbolt/wal'
 import { StoreCorruptError } from '../errors.ts'
 import { COMMAND_BYTES_MAX } from '../sequencer/command.ts'
-import {
-  ARCHIVE_HEADER_BYTES,
-  checkArchiveContent,
-  isArchiveName,
-  readArchiveHeader,
-} from './archive-format.ts'
+import { checkArchiveContent, isArchiveName, readArchiveHeader } from './archive-format.ts'
 import { ArchiveForkError, ArchiveGapError, BackupChainError } from './errors.ts'
+import { ARCHIVE_HEADER_BYTES } from './layout.ts'
 
 /** A segment, wherever it is. */
 interface Part {

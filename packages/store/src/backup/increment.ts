@@ -18,19 +18,19 @@ import { ID_BYTES, META_SLOTS, REFERENCE_BYTES } from '../space/main-layout.ts'
 import { decodeMeta, encodeMeta, hex, type Meta } from '../space/meta.ts'
 import { assertPage } from '../space/page-file.ts'
 import { BackupChainError } from './errors.ts'
-
-export const INCREMENT_MAGIC = 'RINGBINC'
-export const INCREMENT_VERSION = 1
-export const INCREMENT_CHECKSUM_OFFSET: number = INCREMENT_MAGIC.length
-export const INCREMENT_VERSION_OFFSET: number = INCREMENT_CHECKSUM_OFFSET + 4
-export const INCREMENT_PAGE_BYTES_OFFSET: number = INCREMENT_VERSION_OFFSET + 4
-export const INCREMENT_PAGES_OFFSET: number = INCREMENT_PAGE_BYTES_OFFSET + 4
-export const INCREMENT_LIST_CHECKSUM_OFFSET: number = INCREMENT_PAGES_OFFSET + 4
-export const INCREMENT_SINCE_STATE_OFFSET: number = INCREMENT_LIST_CHECKSUM_OFFSET + 4
-export const INCREMENT_SINCE_OFFSET: number = INCREMENT_SINCE_STATE_OFFSET + 4
-export const INCREMENT_HEADER_BYTES: number = INCREMENT_SINCE_OFFSET + 8
-export const INCREMENT_META_PAGE = 1
-export const INCREMENT_FIRST_PAGE = 2
+import {
+  INCREMENT_CHECKSUM_OFFSET,
+  INCREMENT_FIRST_PAGE,
+  INCREMENT_LIST_CHECKSUM_OFFSET,
+  INCREMENT_MAGIC,
+  INCREMENT_META_PAGE,
+  INCREMENT_PAGE_BYTES_OFFSET,
+  INCREMENT_PAGES_OFFSET,
+  INCREMENT_SINCE_OFFSET,
+  INCREMENT_SINCE_STATE_OFFSET,
+  INCREMENT_VERSION,
+  INCREMENT_VERSION_OFFSET,
+} from './layout.ts'
 
 /** What identifies the state that a backup holds. */
 export interface BackupState {

@@ -20,13 +20,13 @@ import { crc32c } from '@node-rs/crc32'
 import { isRingboltError } from '@ringbolt/ring'
 import { type LogFile, type LogStore, lsnOf, type SegmentedLog } from '@ringbolt/wal'
 import {
-  ARCHIVE_HEADER_BYTES,
   type ArchiveHeader,
   archiveName,
   encodeArchiveHeader,
   readArchiveHeader,
 } from './archive-format.ts'
 import { ArchiveError } from './errors.ts'
+import { ARCHIVE_HEADER_BYTES } from './layout.ts'
 
 const PART_SUFFIX = '.part'
 const PIECE_BYTES = 1024 * 1024
@@ -57,7 +57,8 @@ export class LogArchive {
   readonly #nowMs: () => number
   readonly #piece: Buffer = Buffer.alloc(PIECE_BYTES)
   #copy: Copy | undefined
-  #failedAtMs: number | undefined
+  #failure: ArchiveError | undefined
+  #failedAtMs = 0
   #failures = 0
   #segments = 0
 
@@ -66,6 +67,11 @@ export class LogArchive {
     this.#log = log
     this.#database = database
     this.#nowMs = nowMs
+  }
+
+  /** Why the log is being held back; undefined: it is not. */
+  get failure(): ArchiveError | undefined {
+    return this.#failure
   }
 
   /** Attempts that failed since the database was opened. */
@@ -85,10 +91,10 @@ export class LogArchive {
   step(lsn: number): boolean {
     const first = this.#log.segments[0]
     if (first === undefined || this.#log.segments.length === 1 || first.endLsn > lsn) return false
-    if (this.#failedAtMs !== undefined && this.#nowMs() - this.#failedAtMs < RETRY_MS) return false
+    if (this.#failure !== undefined && this.#nowMs() - this.#failedAtMs < RETRY_MS) return false
     try {
       if (!this.#advance(first)) return true
-      this.#failedAtMs = undefined
+      this.#failure = undefined
     } catch (error) {
       this.#failed(error)
       return false
@@ -106,8 +112,7 @@ export class LogArchive {
         while (!isThere) isThere = this.#advance(segment)
       }
     } catch (error) {
-      this.#failed(error)
-      throw new ArchiveError(this.#store.location, error)
+      throw this.#failed(error)
     }
   }
 
@@ -205,19 +210,24 @@ export class LogArchive {
     copy.copiedBytes += length
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown): ArchiveError {
+    const failure = new ArchiveError(this.#store.location, error)
+    this.#failure = failure
     this.#failures++
     this.#failedAtMs = this.#nowMs()
     const name = this.#copy?.name
     this.close()
-    if (name === undefined) return
-    try {
-      // Half a copy on a full disk only takes room.
-      this.#store.remove(name + PART_SUFFIX)
-    } catch (second) {
-      // Written over by the next attempt; the first failure is what counts.
-      if (!isRingboltError(second)) throw new AggregateError([error, second], 'the archive failed')
-    }
+    // Half a copy on a full disk only takes room. If it cannot be removed either, the next attempt writes over it.
+    if (name !== undefined) unlessRefused(() => this.#store.remove(name + PART_SUFFIX))
+    return failure
+  }
+}
+
+function unlessRefused(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    if (!isRingboltError(error)) throw error
   }
 }
 

@@ -16,7 +16,7 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants
 const FILE_MODE = 0o600
 const RANDOM_BYTES = 6
 /** What file systems without hard links say to `link`. */
-const NO_LINKS: readonly unknown[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
+const NO_LINKS: ReadonlySet<unknown> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 
 export class NewFile {
   /** Its name at the end. */
@@ -94,8 +94,8 @@ export class NewFile {
       await link(this.partPath, this.path)
     } catch (error) {
       const code = codeOf(error)
-      if (code === 'EEXIST') throw await existsError(this.path)
-      if (!NO_LINKS.includes(code)) throw new LogIoError('link', this.path, error)
+      if (code === 'EEXIST') throw await takenError(this.path)
+      if (!NO_LINKS.has(code)) throw new LogIoError('link', this.path, error)
       await this.#takeNameByRename()
       return
     }
@@ -110,7 +110,7 @@ export class NewFile {
       const placeholder = await open(this.path, flags, FILE_MODE)
       await placeholder.close()
     } catch (error) {
-      if (codeOf(error) === 'EEXIST') throw await existsError(this.path)
+      if (codeOf(error) === 'EEXIST') throw await takenError(this.path)
       throw new LogIoError('create', this.path, error)
     }
     await attempt('rename', this.path, () => rename(this.partPath, this.path))
@@ -176,6 +176,11 @@ async function assertFree(path: string, source: string | undefined): Promise<voi
   if (path === source) throw new TargetExistsError(path, 'the database itself')
   const error = await existsError(path)
   if (error !== undefined) throw error
+}
+
+/** Somebody has just made it. */
+async function takenError(path: string): Promise<Error> {
+  return (await existsError(path)) ?? new TargetExistsError(path, 'a file')
 }
 
 /** Undefined: there is nothing. */

@@ -8,18 +8,13 @@
  *
  * Crash, failure, abort: no file, but for a `.part` after a crash (backup-files.ts).
  */
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { isRingboltError } from '@ringbolt/ring'
 import { changedPages } from '../backup/changed-pages.ts'
 import { BackupChainError, BackupUnsoundError } from '../backup/errors.ts'
 import { pagesIn, piecesOf, usedExtents } from '../backup/extents.ts'
-import {
-  type BackupState,
-  encodeIncrementHead,
-  INCREMENT_FIRST_PAGE,
-  PageListChecksum,
-  stateOf,
-} from '../backup/increment.ts'
+import { type BackupState, encodeIncrementHead, PageListChecksum } from '../backup/increment.ts'
+import { INCREMENT_FIRST_PAGE } from '../backup/layout.ts'
 import { NOT_WRITTEN, PAGE_BYTES } from '../page/page.ts'
 import { readFreeList } from '../space/free-list.ts'
 import { ID_BYTES } from '../space/main-layout.ts'
@@ -70,11 +65,17 @@ export interface BackupSource {
   /** Makes a checkpoint and keeps it. @param assertWanted throws when it is not wanted any more */
   hold(assertWanted: () => void): Promise<HeldCheckpoint>
   readonly nowMs: () => number
+  /** Commits by now: while they rise, the copy leaves them room. */
+  readonly commits: () => number
 }
 
 const PIECE_PAGES = 128
 /** Each is a checkpoint that is made while we read some pages of its predecessor. */
 const FREE_LIST_TRIES = 8
+/** What timers can tell apart, and more. */
+const PAUSE_MS_MIN = 4
+/** Written between two syncs: one at the end would hold up those of the log for long. */
+const SYNC_BYTES = 32 * 1024 * 1024
 
 export async function makeBackup(
   source: BackupSource,
@@ -126,6 +127,8 @@ class BackupJob {
   readonly #source: SourceFile
   readonly #file: NewFile
   readonly #options: BackupOptions
+  readonly #pace: Pace
+  #unsyncedBytes = 0
   bytes = 0
   pages = 0
 
@@ -139,7 +142,8 @@ class BackupJob {
       const held = await source.hold(assertWanted)
       try {
         const free = readFree(source.mainPath, held.meta)
-        return new BackupJob(held, free, await SourceFile.open(source.mainPath), file, options)
+        const opened = await SourceFile.open(source.mainPath)
+        return new BackupJob(held, free, opened, file, options, new Pace(source))
       } catch (error) {
         held.release()
         const isGone = isRingboltError(error) && error.code === 'RINGBOLT_CORRUPT'
@@ -154,7 +158,9 @@ class BackupJob {
     source: SourceFile,
     file: NewFile,
     options: BackupOptions,
+    pace: Pace,
   ) {
+    this.#pace = pace
     this.#held = held
     this.meta = closedMeta(held.meta)
     this.#free = free
@@ -189,6 +195,7 @@ class BackupJob {
       ])
       writing = { bytes, position: first * PAGE_BYTES }
       this.#count(count, total)
+      await this.#rest(bytes.length)
       ;[read, written] = [written, read]
     }
     if (writing !== undefined) await this.#file.write(writing.bytes, writing.position)
@@ -234,6 +241,7 @@ class BackupJob {
     const { held } = out
     await out.flush()
     this.#count(held, undefined)
+    await this.#rest(held * PAGE_BYTES)
   }
 
   /** The database may be another one's, or an older one's, that was put in its place. */
@@ -258,6 +266,16 @@ class BackupJob {
     this.#held.assertHeld()
   }
 
+  /** After each piece. */
+  async #rest(writtenBytes: number): Promise<void> {
+    await this.#pace.rest()
+    this.#unsyncedBytes += writtenBytes
+    if (this.#unsyncedBytes < SYNC_BYTES) return
+    this.#unsyncedBytes = 0
+    await this.#file.sync()
+    this.#pace.begin()
+  }
+
   #count(pages: number, bytesTotal: number | undefined): void {
     this.pages += pages
     this.bytes += pages * PAGE_BYTES
@@ -275,6 +293,34 @@ class BackupJob {
       else if (at + PAGE_BYTES > length) target.fill(0, Math.max(at, length), at + PAGE_BYTES)
       assertPage(target, view, at, pageId, NOT_WRITTEN, { file: this.#place, offset: start + at })
     }
+  }
+}
+
+/** While others commit, as long a rest as the work took: a copy at half the speed, and the more for them. */
+class Pace {
+  readonly #source: BackupSource
+  #workedSinceMs: number
+  #commits: number
+
+  constructor(source: BackupSource) {
+    this.#source = source
+    this.#workedSinceMs = source.nowMs()
+    this.#commits = source.commits()
+  }
+
+  /** What came before was no work. */
+  begin(): void {
+    this.#workedSinceMs = this.#source.nowMs()
+  }
+
+  async rest(): Promise<void> {
+    const { nowMs, commits } = this.#source
+    const workedMs = nowMs() - this.#workedSinceMs
+    if (workedMs < PAUSE_MS_MIN) return
+    const before = this.#commits
+    this.#commits = commits()
+    if (this.#commits !== before) await setTimeout(workedMs)
+    this.begin()
   }
 }
 

@@ -11,6 +11,7 @@
  * The new file has an id of its own: page ids mean other pages in it, so no increment of before may be
  * continued with it.
  */
+import { isRingboltError } from '@ringbolt/ring'
 import type { LogStore } from '@ringbolt/wal'
 import { BackupUnsoundError } from '../backup/errors.ts'
 import { pagesIn, usedExtents } from '../backup/extents.ts'
@@ -65,11 +66,20 @@ export function compactFile(
       const bytesBefore = main.pages.lengthBytes
       return { bytesBefore, bytesAfter: pages * PAGE_BYTES, pages }
     } catch (error) {
-      removeUnfinished(store, name)
+      removeQuietly(store, name)
       throw error
     }
   } finally {
     main.close()
+  }
+}
+
+function removeQuietly(store: LogStore, name: string): void {
+  try {
+    removeUnfinished(store, name)
+  } catch (error) {
+    // What came before says more; the next that opens the database removes it.
+    if (!isRingboltError(error)) throw error
   }
 }
 

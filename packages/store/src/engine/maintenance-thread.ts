@@ -6,6 +6,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { AtomicsMemory, errorToPlain } from '@ringbolt/ring'
 import { FileStore } from '@ringbolt/wal'
 import { BackupUnsoundError } from '../backup/errors.ts'
+import { groupTimeMs } from '../sequencer/group-note.ts'
 import { openFullBackup, readOwner, withIncrement } from './backup-state.ts'
 import { checkFile } from './check-file.ts'
 import { type CompactionCounts, compactFile } from './compact-file.ts'
@@ -54,7 +55,7 @@ function restore(job: RestoreJob, onProgress: OnProgress): RestoredState {
       },
       { store: new FileStore(dirname(partPath)), name: basename(partPath), databaseId },
       job.to,
-      { sleep, onProgress },
+      { sleep, timeOf: groupTimeMs, onProgress },
     )
     const findings = job.verify ? checkFile(partPath) : []
     if (findings.length > 0) throw new BackupUnsoundError(job.target, findings)

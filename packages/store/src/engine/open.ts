@@ -106,7 +106,8 @@ export class Database extends Documents {
         {
           mainPath,
           hold: (assertWanted) => this.#attachment.holdCheckpoint(assertWanted),
-          nowMs: environment.nowMs,
+          nowMs: () => environment.nowMs(),
+          commits: () => this.#stats.read().commits,
         },
         target,
         { ...options, signal },

@@ -11,7 +11,6 @@ import { RestorePointError } from '../backup/errors.ts'
 import { usedExtents } from '../backup/extents.ts'
 import { type BackupState, type Increment, stateOf } from '../backup/increment.ts'
 import { PAGE_BYTES } from '../page/page.ts'
-import { groupTimeMs } from '../sequencer/group-note.ts'
 import { Checkpoint } from '../space/checkpoint.ts'
 import { readFreeList } from '../space/free-list.ts'
 import { MainFile } from '../space/main-file.ts'
@@ -51,6 +50,8 @@ export interface RestoredState {
 
 export interface RestoreEnvironment {
   readonly sleep: (durationMs: number) => void
+  /** Of a group's body: when it was written; undefined: it does not say. */
+  readonly timeOf: (body: Uint8Array) => number | undefined
   readonly onProgress: (bytesDone: number, bytesTotal: number) => void
 }
 
@@ -181,7 +182,7 @@ function applyLog(
 ): RestoredState {
   const settings = settingsOf({ cacheBytes: CACHE_BYTES, threadsMax: 1, snapshotsMax: 1 })
   const parts = partsOf(main, settings, environment)
-  const until = new Until(to, main.meta.sequence)
+  const until = new Until(to, main.meta.sequence, environment.timeOf)
   let sequence = main.meta.sequence
   let base = Number.NaN
   let replay = new Replay(parts, sequence)
@@ -228,10 +229,12 @@ class Until {
   timeMs: number | undefined
   readonly #to: RestorePoint | undefined
   readonly #first: number
+  readonly #timeOf: RestoreEnvironment['timeOf']
   #isPassed = false
 
   /** @param first what the backups hold */
-  constructor(to: RestorePoint | undefined, first: number) {
+  constructor(to: RestorePoint | undefined, first: number, timeOf: RestoreEnvironment['timeOf']) {
+    this.#timeOf = timeOf
     this.#to = to
     this.#first = first
     this.sequence = to !== undefined && 'sequence' in to ? to.sequence : Number.POSITIVE_INFINITY
@@ -240,7 +243,7 @@ class Until {
   /** Whether commits of the group are to be applied. @throws RestorePointError */
   takes({ group, firstCommit }: CommittedGroup): boolean {
     const to = this.#to
-    const timeMs = groupTimeMs(group.body)
+    const timeMs = this.#timeOf(group.body)
     if (to === undefined || 'sequence' in to) {
       this.timeMs = timeMs
       return firstCommit <= this.sequence
