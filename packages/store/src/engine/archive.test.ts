@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -200,6 +201,10 @@ describe('restoring to a moment', () => {
       RangeError,
     )
 
+    mkdirSync(`${target}-wal`)
+    await refused({ from: first }, 'RINGBOLT_EXISTS', /target.db-wal is a folder already/)
+    rmSync(`${target}-wal`, { recursive: true })
+
     // A file is missing in the middle.
     const names = filesOf(archive)
     const gone = names[Math.floor(names.length / 2)] ?? ''
@@ -255,7 +260,7 @@ describe('restoring to a moment', () => {
     const states = new Map<number, unknown>()
     const db = await open(path, { ...OPTIONS, archive })
     const { path: from } = await db.backup(join(folder, 'full.db'))
-    await commitSome(db, states, 0)
+    for (let from = 0; from < 30; from += ROUNDS) await commitSome(db, states, from)
     await db.checkpoint()
     await commitSome(db, states, 12)
     const end = sequenceOf(db)

@@ -113,12 +113,17 @@ export class Attachment {
   }
 
   #held(holds: Holds, slot: number, meta: Meta): HeldCheckpoint {
+    let isHeld = true
     return {
       meta,
       assertHeld: () => {
         if (this.control.closeWanted) throw new StoreClosedError('the database')
       },
-      release: () => holds.release(slot),
+      release: () => {
+        // By then the slot may be another's.
+        if (isHeld) holds.release(slot)
+        isHeld = false
+      },
     }
   }
 

@@ -1,6 +1,8 @@
 /** Restoring a database from its backups, its archive and what is left of its log. */
 import { randomBytes } from 'node:crypto'
+import { TargetExistsError } from '../backup/errors.ts'
 import { NewFile } from './backup-files.ts'
+import { liveLogFolder } from './file-folders.ts'
 import { runInThread, type WorkOptions } from './maintenance.ts'
 import type { RestorePoint } from './restore-file.ts'
 
@@ -36,7 +38,7 @@ const ID_BYTES = 16
 /**
  * Makes a new database. Its history is one of its own: backups and archives of the old one do not go on with it.
  * @throws BackupChainError, StoreCorruptError and others for a backup that is none, damaged, or another's;
- * RestorePointError, ArchiveGapError, ArchiveForkError; TargetExistsError. Nothing is left behind then
+ * RestorePointError, ArchiveGapError, ArchiveForkError; TargetExistsError, for a log left beside the target, too. Nothing is left behind then
  */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const begunMs = performance.now()
@@ -45,6 +47,9 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   signal?.throwIfAborted()
   const file = await NewFile.make(options.target)
   try {
+    // It would be taken for the new database's own, and refused.
+    const left = liveLogFolder(file.path)
+    if (left !== undefined) throw new TargetExistsError(left.location, 'a folder')
     const databaseId = new Uint8Array(randomBytes(ID_BYTES))
     const { path, partPath } = file
     const files = { from, increments, archive, live, target: path, partPath }

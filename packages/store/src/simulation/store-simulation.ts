@@ -18,7 +18,7 @@ import {
 import type { StoreSettings } from '../engine/options.ts'
 import { type CoreEnvironment, StoreCore } from '../engine/store-core.ts'
 import { StoreFullError } from '../errors.ts'
-import { auditMainFile } from './audit.ts'
+import { auditArchive, auditMainFile } from './audit.ts'
 import { type Activity, StoreCoverage } from './coverage.ts'
 import { checkDamage } from './damage.ts'
 import { Operations } from './operations.ts'
@@ -37,6 +37,8 @@ export interface StoreSimulationContext {
 export interface StoreSeedOptions extends RunOptions {
   /** Stands between the engine and its folders: how tests plant bugs. */
   readonly wrapFolder?: (context: StoreSimulationContext) => WrapFolder
+  /** The log is kept in an archive, which is looked through after each opening. */
+  readonly archives?: boolean
 }
 
 const THREADS_MAX = 7
@@ -85,7 +87,8 @@ export class StoreSimulation implements SessionHost {
   }
 
   #foldersOn(disk: SimulatedDisk): SimulatedFolders {
-    return new SimulatedFolders(disk, this.#options.wrapFolder?.(this.context))
+    const { wrapFolder, archives } = this.#options
+    return new SimulatedFolders(disk, wrapFolder?.(this.context), archives)
   }
 
   /** @throws SimulationFailure */
@@ -201,6 +204,10 @@ export class StoreSimulation implements SessionHost {
     const session = new Session(this, core, settings)
     this.#session = session
     this.model.adopt(this.#verify(session))
+    const { storeFolders } = this
+    if (storeFolders !== undefined) {
+      this.fail(auditArchive(storeFolders, this.model.state.sequence, this.coverage))
+    }
     return session
   }
 
@@ -259,7 +266,7 @@ export class StoreSimulation implements SessionHost {
     const { disk, folders, coverage } = this
     disk.planCrash(undefined)
     disk.planFaults([])
-    this.fail(differ('files after a clean close', MAIN_NAME, disk.list().join()))
+    this.fail(differ('files after a clean close', MAIN_NAME, folders.list().join()))
     if (this.#auditsNow()) this.fail(auditMainFile(folders.main, coverage))
   }
 
