@@ -136,7 +136,9 @@ export function readArchiveHeader(file: LogFile, place: string): ArchiveHeader {
     contentChecksum: bytes.readUInt32LE(ARCHIVE_CONTENT_CHECKSUM_OFFSET),
   }
   const { firstLsn, endLsn, firstOrdinal, endOrdinal, contentBytes } = header
-  if (endLsn < firstLsn) throw refuse(ARCHIVE_END_LSN_OFFSET, 'end LSN', firstLsn, endLsn)
+  if (endLsn <= firstLsn) {
+    throw refuse(ARCHIVE_END_LSN_OFFSET, 'end LSN', `above ${firstLsn}`, endLsn)
+  }
   if (endOrdinal < firstOrdinal) {
     throw refuse(ARCHIVE_END_ORDINAL_OFFSET, 'end of the records', firstOrdinal, endOrdinal)
   }

@@ -31,6 +31,7 @@ function compact(
   const { main, mainName, ...rest } = fileFolders(path, false, settings.archive)
   StoreCore.open({ main, mainName, ...rest }, settings, {
     nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
     sleep,
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
   }).close()

@@ -3,14 +3,17 @@
  * a thread of its own, and in tests on files that are simulated.
  *
  * The file that it fills is the caller's, made exclusively under a name that nobody looks for; the caller gives it its
- * name once this has returned, and removes it otherwise. The log is applied by the function that commits apply by.
+ * name once this has returned, and removes it otherwise. The log's commands are applied by the function that commits
+ * apply by, to pages under ids of the new file's own: so a group may be applied in part, up to a commit.
  */
 import type { LogStore } from '@ringbolt/wal'
 import { type CommittedGroup, KeptLog, type LiveLog } from '../backup/archived-log.ts'
 import { RestorePointError } from '../backup/errors.ts'
 import { usedExtents } from '../backup/extents.ts'
 import { type BackupState, type Increment, stateOf } from '../backup/increment.ts'
+import { StoreCorruptError } from '../errors.ts'
 import { PAGE_BYTES } from '../page/page.ts'
+import { GroupApplier } from '../sequencer/group-applier.ts'
 import { Checkpoint } from '../space/checkpoint.ts'
 import { readFreeList } from '../space/free-list.ts'
 import { MainFile } from '../space/main-file.ts'
@@ -19,7 +22,7 @@ import { encodeMeta, type Meta, metaOffset, metaSlot } from '../space/meta.ts'
 import { PageFile } from '../space/page-file.ts'
 import { forEachReference } from '../tree/references.ts'
 import { type StoreSettings, settingsOf } from './options.ts'
-import { type Parts, pagesOf, publishStored, Replay } from './recovery.ts'
+import { type Parts, pagesOf, publishStored } from './recovery.ts'
 
 /** Up to which moment. Undefined: everything that there is. */
 export type RestorePoint = { readonly sequence: number } | { readonly timeMs: number }
@@ -184,20 +187,39 @@ function applyLog(
   const parts = partsOf(main, settings, environment)
   const until = new Until(to, main.meta.sequence, environment.timeOf)
   let sequence = main.meta.sequence
-  let base = Number.NaN
-  let replay = new Replay(parts, sequence)
+  const applier = new GroupApplier(parts.space, parts.trees)
   for (const found of kept.groupsAfter(sequence)) {
     if (!until.takes(found)) break
-    if (found.baseSequence !== base) {
-      base = found.baseSequence
-      replay = new Replay(parts, base)
-    }
-    sequence = replay.group(found.group, found.location, sequence, until.sequence)
+    assertBegins(found, sequence)
+    sequence = applyGroup(parts, applier, found, until.sequence)
     if (sequence >= until.sequence) break
   }
   until.assertReached(sequence)
   writeCheckpoint(main, parts, sequence)
   return { sequence, timeMs: until.timeMs, pages: main.meta.pageCount }
+}
+
+/** A checkpoint is a state between two groups. */
+function assertBegins({ firstCommit, location, group }: CommittedGroup, sequence: number): void {
+  if (firstCommit === sequence + 1) return
+  const place = { file: location, offset: group.firstLsn }
+  throw new StoreCorruptError(place, 'first commit of the group', sequence + 1, firstCommit)
+}
+
+/** @returns the last commit that is there then */
+function applyGroup(
+  { space, trees }: Parts,
+  applier: GroupApplier,
+  { group, firstCommit, location }: CommittedGroup,
+  lastSequence: number,
+): number {
+  const place = { file: location, offset: group.firstLsn }
+  const sequence = applier.applyCommands(group.body, firstCommit, place, lastSequence)
+  // Nobody writes them down.
+  space.takenPageIds()
+  space.publish(space.seal(), sequence, trees.directory)
+  space.reclaim()
+  return sequence
 }
 
 function partsOf(main: MainFile, settings: StoreSettings, { sleep }: RestoreEnvironment): Parts {
