@@ -206,6 +206,8 @@ export class LogArchive {
     if (length < piece.length)
       throw new Error(`${copy.source.name} ends ${rest - length} bytes early`)
     copy.target.writeAt(ARCHIVE_HEADER_BYTES + copy.copiedBytes, [piece])
+    // Piece by piece: a sync of all at once would hold groups up for long.
+    copy.target.sync()
     copy.checksum = crc32c(piece, copy.checksum)
     copy.copiedBytes += length
   }

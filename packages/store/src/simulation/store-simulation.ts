@@ -21,6 +21,7 @@ import { StoreFullError } from '../errors.ts'
 import { auditArchive, auditMainFile } from './audit.ts'
 import { type Activity, StoreCoverage } from './coverage.ts'
 import { checkDamage } from './damage.ts'
+import { Holder } from './holder.ts'
 import { Operations } from './operations.ts'
 import { checkPages, checkState, differ } from './oracle.ts'
 import { changesOf, Session, type SessionHost } from './session.ts'
@@ -39,6 +40,8 @@ export interface StoreSeedOptions extends RunOptions {
   readonly wrapFolder?: (context: StoreSimulationContext) => WrapFolder
   /** The log is kept in an archive, which is looked through after each opening. */
   readonly archives?: boolean
+  /** Checkpoints are kept, as for backups, and looked at. */
+  readonly holds?: boolean
 }
 
 const THREADS_MAX = 7
@@ -146,6 +149,7 @@ export class StoreSimulation implements SessionHost {
 
   #work(session: Session, plan: RoundPlan, random: Random): void {
     const operations = new Operations(this, session)
+    const holder = this.#holderOf(session)
     for (let index = 0; index < plan.operations; index++) {
       const number = this.operations
       if (number >= (this.#options.operationsMax ?? Number.POSITIVE_INFINITY)) break
@@ -155,10 +159,21 @@ export class StoreSimulation implements SessionHost {
       this.nowMs += drawn.fork('pause').between(0, this.geometry.pauseMsMax)
       operations.perform(plan.weights, drawn)
       if (session.isOver) break
+      holder?.turn(drawn.fork('holds'))
+      if (this.disk.crashed !== undefined) break
     }
+    this.coverage.add('looks at held checkpoints', holder?.looks ?? 0)
     if (session.poisoned !== undefined && this.disk.crashed === undefined) {
       this.fail(session.checkPoison())
     }
+  }
+
+  #holderOf(session: Session): Holder | undefined {
+    const { storeFolders } = this
+    if (this.#options.holds !== true || storeFolders === undefined) return undefined
+    const { holds } = session.core.memory
+    const isCrashed = (): boolean => this.disk.crashed !== undefined
+    return new Holder(holds, session.control, session.ring, storeFolders.main, isCrashed)
   }
 
   #leave(session: Session, plan: RoundPlan): void {
