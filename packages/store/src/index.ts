@@ -8,6 +8,7 @@ export {
   type PlainError,
   RingboltError,
 } from '@ringbolt/ring'
+export * from './backup/errors.ts'
 export { Collection } from './client/collection.ts'
 export {
   type CollectionDefinition,
@@ -22,9 +23,12 @@ export type { BlockingTransactionOptions, TransactionOptions } from './client/tr
 export { ValidationError } from './document/errors.ts'
 export type { Id, IndexValue } from './document/keys.ts'
 export type { StoreHandle } from './engine/attachment.ts'
+export type { BackupOptions, BackupProgress, BackupResult } from './engine/backup.ts'
 export { checkFile } from './engine/check-file.ts'
+export { type CompactOptions, type CompactResult, compact } from './engine/compact.ts'
 export { attach, Database, open } from './engine/open.ts'
 export type { OpenOptions } from './engine/options.ts'
+export { type RestoreOptions, type RestoreResult, restore } from './engine/restore.ts'
 export type { StoreStats } from './engine/stats.ts'
 export * from './errors.ts'
 export type { Filter, FindOptions, Sort } from './query/filter-types.ts'

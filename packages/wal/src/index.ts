@@ -31,6 +31,7 @@ export { type Lsn, lsnOf } from './lsn.ts'
 export { MemoryStore } from './memory-store.ts'
 export type { LeftOut, RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
 export { removeLog } from './remove-log.ts'
+export { segmentName } from './segment.ts'
 export {
   type LogStats,
   SegmentedLog,

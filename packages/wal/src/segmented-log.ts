@@ -297,17 +297,22 @@ export class SegmentedLog implements LogSource {
 
   /** Whole groups, fast: bodies are views that last until the callback returns. */
   replay(onGroup: (group: LogGroup) => void, from: Lsn = this.firstLsn): void {
+    for (const group of this.groups(from)) onGroup(group)
+  }
+
+  /** The same, one by one: a body lasts until the next step. Holds a file open until it is done, as `read` does. */
+  *groups(from: Lsn = this.firstLsn): Generator<LogGroup, void, undefined> {
     for (const { group, liveEndLsn } of readGroups(this, from, Number.POSITIVE_INFINITY, true)) {
       const { header, body } = group
       const live = Math.min(body.length, liveEndLsn - header.firstLsn)
       const whole = live === body.length
-      onGroup({
+      yield {
         epoch: header.epoch,
         firstLsn: lsnOf(header.firstLsn),
         firstSequence: header.firstSequence,
         recordCount: whole ? header.recordCount : (sequenceAt(body, live) ?? 0),
         body: whole ? body : body.subarray(0, live),
-      })
+      }
     }
   }
 

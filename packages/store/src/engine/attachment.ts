@@ -19,11 +19,14 @@ import { CommandClient } from '../client/command-client.ts'
 import { SharedEngine } from '../client/shared-engine.ts'
 import { StoreClosedError } from '../errors.ts'
 import { RefusalReader } from '../sequencer/refusals.ts'
+import type { Meta } from '../space/meta.ts'
 import { PageFile } from '../space/page-file.ts'
 import { PageReader, takeReaderSlot } from '../space/page-reader.ts'
+import type { HeldCheckpoint } from './backup.ts'
 import { Control } from './control.ts'
 import { fileFolders } from './file-folders.ts'
 import { Freshness } from './freshness.ts'
+import { Holds } from './holds.ts'
 import { ReadOnlyEngine } from './read-only-engine.ts'
 import type { StoreMemory } from './store-core.ts'
 import { WriteHolds } from './write-hold.ts'
@@ -36,6 +39,9 @@ export interface StoreHandle extends StoreMemory {
   readonly lockPath: string | undefined
   readonly readStalenessMs: number
 }
+
+/** How often one who waits for a checkpoint looks whether it is wanted still. */
+const HOLD_LOOK_MS = 100
 
 export class Attachment {
   readonly engine: SharedEngine
@@ -133,6 +139,49 @@ export class Attachment {
       waitSync: (signal) => watermarks.wait(signal, Number.POSITIVE_INFINITY),
       assertOpen: () => this.#producer.assertOpen(),
     })
+  }
+
+  /**
+   * Makes a checkpoint, and keeps it until it is let go of.
+   * @param assertWanted asked now and then; throws when it is not wanted any more
+   * @throws BusyError when another process did not let this one in time
+   */
+  async holdCheckpoint(assertWanted: () => void): Promise<HeldCheckpoint> {
+    const holds = new Holds(new AtomicsMemory(this.handle.holds), currentThreadId)
+    const slot = holds.ask()
+    const { busyCount } = this.control
+    try {
+      this.control.wantCheckpoint()
+      this.ring.ringDoorbell()
+      for (;;) {
+        const signal = this.watermarks.signal
+        const meta = holds.heldMeta(slot)
+        if (meta !== undefined) return this.#held(holds, slot, meta)
+        if (this.control.busyCount !== busyCount) throw this.#busy()
+        assertWanted()
+        this.#producer.assertOpen()
+        const wait = this.watermarks.waitAsync(signal, HOLD_LOOK_MS)
+        if (wait !== undefined) await threadEnvironment.alive(wait)
+      }
+    } catch (error) {
+      holds.release(slot)
+      throw error
+    }
+  }
+
+  #held(holds: Holds, slot: number, meta: Meta): HeldCheckpoint {
+    let isHeld = true
+    return {
+      meta,
+      assertHeld: () => {
+        if (this.control.closeWanted) throw new StoreClosedError('the database')
+      },
+      release: () => {
+        // By then the slot may be another's.
+        if (isHeld) holds.release(slot)
+        isHeld = false
+      },
+    }
   }
 
   /** Gives the thread's slots back and lets go of the file. Idempotent. */

@@ -9,12 +9,14 @@
  */
 import type { SegmentedLog } from '@ringbolt/wal'
 import { lsnOf } from '@ringbolt/wal'
+import type { LogArchive } from '../backup/log-archive.ts'
 import type { PublishedState } from '../sequencer/store-sink.ts'
 import { Checkpoint } from '../space/checkpoint.ts'
 import type { MainFile } from '../space/main-file.ts'
 import type { SharedSpace, SpacePin } from '../space/shared-space.ts'
 import { forEachReference } from '../tree/references.ts'
 import type { Control } from './control.ts'
+import type { HeldCheckpoints } from './holds.ts'
 
 export interface CheckpointPolicy {
   readonly checkpointLogBytes: number
@@ -27,6 +29,8 @@ interface Running {
   readonly state: PublishedState
   /** Requests that it answers. */
   readonly wanted: number
+  /** Slots of those who want it kept. */
+  readonly keepFor: readonly number[]
 }
 
 const PAGES_PER_STEP = 64
@@ -39,6 +43,8 @@ export class Checkpointer {
   readonly #log: () => SegmentedLog
   readonly #keepLogFrom: () => number
   readonly #control: Control
+  readonly #holds: HeldCheckpoints
+  readonly #archive: LogArchive | undefined
   readonly #policy: CheckpointPolicy
   readonly #nowMs: () => number
   readonly #published: () => PublishedState
@@ -56,6 +62,9 @@ export class Checkpointer {
     /** LSN from which on others may still read the log. */
     readonly keepLogFrom: () => number
     readonly control: Control
+    readonly holds: HeldCheckpoints
+    /** Undefined: log is released at once. */
+    readonly archive: LogArchive | undefined
     readonly policy: CheckpointPolicy
     readonly nowMs: () => number
     readonly published: () => PublishedState
@@ -65,6 +74,8 @@ export class Checkpointer {
     this.#log = parts.log
     this.#keepLogFrom = parts.keepLogFrom
     this.#control = parts.control
+    this.#holds = parts.holds
+    this.#archive = parts.archive
     this.#policy = parts.policy
     this.#nowMs = parts.nowMs
     this.#published = parts.published
@@ -86,7 +97,7 @@ export class Checkpointer {
 
   /** Nobody else may write before it is done. */
   get isFinal(): boolean {
-    return this.#running?.checkpoint.isFinal === true
+    return this.#running?.checkpoint.isFinal === true || this.#archive?.isCopying === true
   }
 
   /** Another process has made one: what was begun here is not needed any more. */
@@ -107,7 +118,9 @@ export class Checkpointer {
   step(): boolean {
     const { sequence, logLsn } = this.#published()
     if (sequence !== this.#durableSequence) this.#changedSinceMs ??= this.#nowMs()
-    if (this.#running === undefined && !this.#begins(logLsn)) return false
+    const released = this.#archive?.step(Math.min(this.#durableLsn, this.#keepLogFrom())) === true
+    const reclaimed = this.#holds.reclaim()
+    if (this.#running === undefined && !this.#begins(logLsn)) return released || reclaimed
     this.#running ??= this.#begin(false)
     const behind = logLsn - this.#durableLsn > LOG_BEHIND_MAX * this.#policy.checkpointLogBytes
     this.#advance(this.#running, behind ? Number.POSITIVE_INFINITY : PAGES_PER_STEP)
@@ -117,6 +130,7 @@ export class Checkpointer {
   /** All at once, for the end: what is published is the whole database, and the log is not needed. */
   finishClean(): void {
     if (this.#running !== undefined) this.#finish(this.#running)
+    this.#archive?.finish()
     this.#finish(this.#begin(true))
   }
 
@@ -128,6 +142,7 @@ export class Checkpointer {
 
   #begin(clean: boolean): Running {
     const wanted = this.#control.checkpointsWanted
+    const keepFor = this.#holds.asked()
     const pin = this.#space.pinPublished()
     const state = this.#published()
     this.#changedSinceMs = undefined
@@ -140,7 +155,7 @@ export class Checkpointer {
       baseSequence: this.#main.meta.baseSequence,
       clean,
     })
-    return { checkpoint, pin, state, wanted }
+    return { checkpoint, pin, state, wanted, keepFor }
   }
 
   #finish(running: Running): void {
@@ -160,14 +175,18 @@ export class Checkpointer {
     if (checkpoint.state === 'done') this.#done(running)
   }
 
-  #done({ pin, state, wanted }: Running): void {
+  #release(lsn: number): void {
+    this.#log().truncateBefore(lsnOf(Math.min(lsn, this.#keepLogFrom())))
+  }
+
+  #done({ pin, state, wanted, keepFor }: Running): void {
     this.#running = undefined
-    this.#space.unpin(pin)
+    this.#holds.keep(keepFor, pin, this.#main.meta)
     this.#space.sweepReferences()
     this.#durableLsn = state.logLsn
     this.#durableSequence = state.sequence
     this.#count++
-    this.#log().truncateBefore(lsnOf(Math.min(state.logLsn, this.#keepLogFrom())))
+    if (this.#archive === undefined) this.#release(state.logLsn)
     this.#control.checkpointDone(wanted)
   }
 }

@@ -24,13 +24,18 @@ export function presencePathOf(mainPath: string): string {
   return mainPath + PRESENCE_SUFFIX
 }
 
-/** @throws LogIoError when the folder is missing or none */
-export function fileFolders(mainPath: string, readOnly: boolean): StoreFolders {
+/**
+ * @param archive made when it is missing; its parent must exist
+ * @throws LogIoError when a folder is missing or none
+ */
+export function fileFolders(mainPath: string, readOnly: boolean, archive?: string): StoreFolders {
   const logPath = mainPath + LOG_FOLDER_SUFFIX
   const main = new FileStore(dirname(mainPath), { readOnly })
+  const isKept = archive !== undefined && !readOnly
   return {
     main,
     mainName: basename(mainPath),
+    archive: isKept ? archiveFolder(archive, logPath) : undefined,
     openLogFolder: () => (existsSync(logPath) ? new FileStore(logPath, { readOnly }) : undefined),
     makeLogFolder: () => new FileStore(logPath, { createFolder: true }),
     removeLogFolder() {
@@ -38,4 +43,22 @@ export function fileFolders(mainPath: string, readOnly: boolean): StoreFolders {
       main.syncFolder()
     },
   }
+}
+
+function archiveFolder(archive: string, logPath: string): FileStore {
+  const folder = mainPathOf(archive)
+  if (folder === logPath)
+    throw new TypeError(`the archive cannot be the log's own folder, ${logPath}`)
+  return new FileStore(folder, { createFolder: true })
+}
+
+/** A folder that is only read. @throws LogIoError when it is missing or none */
+export function readFolder(path: string): FileStore {
+  return new FileStore(mainPathOf(path), { readOnly: true })
+}
+
+/** The log of a database beside its main file; undefined: there is none. */
+export function liveLogFolder(mainPath: string): FileStore | undefined {
+  const logPath = mainPath + LOG_FOLDER_SUFFIX
+  return existsSync(logPath) ? new FileStore(logPath, { readOnly: true }) : undefined
 }

@@ -6,10 +6,13 @@
  */
 
 import { AtomicsMemory } from '@ringbolt/ring'
+import { BackupRefusedError } from '../backup/errors.ts'
 import { Database as Documents } from '../client/database.ts'
 import type { CollectionDefinition } from '../client/define-collection.ts'
 import type { StoreEnvironment } from '../client/environment.ts'
+import { StoreClosedError } from '../errors.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
+import { type BackupOptions, type BackupResult, makeBackup } from './backup.ts'
 import { closeFlagOf } from './control.ts'
 import type { OpenOptions } from './options.ts'
 import { StatsBoard, type StoreStats } from './stats.ts'
@@ -29,14 +32,49 @@ const environment: StoreEnvironment = {
   },
 }
 
+/** The backups that a thread is making: those that are when it closes are given up first. */
+class Backups {
+  readonly #running = new Map<AbortController, Promise<unknown>>()
+
+  async run<T>(
+    signal: AbortSignal | undefined,
+    make: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const closing = new AbortController()
+    const made = make(
+      signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]),
+    )
+    this.#running.set(closing, made)
+    try {
+      return await made
+    } finally {
+      this.#running.delete(closing)
+    }
+  }
+
+  async stop(): Promise<void> {
+    const running = [...this.#running]
+    for (const [closing] of running) closing.abort(new StoreClosedError('the database'))
+    // Each one's caller is told how it ended.
+    await Promise.allSettled(running.map(([, made]) => made))
+  }
+}
+
 /** An open database in one thread. */
 export class Database extends Documents {
   readonly #attachment: Attachment
   readonly #stats: StatsBoard
+  readonly #backups: Backups
 
   constructor(attachment: Attachment, close: () => Promise<void>) {
     const isClosedElsewhere = closeFlagOf(attachment.handle.control)
-    super({ engine: attachment.engine, environment, close, isClosedElsewhere })
+    const backups = new Backups()
+    const closeAll = async (): Promise<void> => {
+      await backups.stop()
+      await close()
+    }
+    super({ engine: attachment.engine, environment, close: closeAll, isClosedElsewhere })
+    this.#backups = backups
     this.#attachment = attachment
     this.#stats = new StatsBoard(attachment.handle.stats)
   }
@@ -49,6 +87,32 @@ export class Database extends Documents {
   /** Resolves once all that is acknowledged by now stands in the main file. */
   checkpoint(): Promise<void> {
     return this.#attachment.checkpoint()
+  }
+
+  /**
+   * Copies the database as it is now into a new file, while everyone writes on; with `since`, what is newer than that
+   * backup. The copy is a closed database, for `restore` and for looking at. When it is refused, fails or is aborted,
+   * there is no file.
+   * @throws TargetExistsError, TargetFolderError, BackupRefusedError, BackupChainError, BackupUnsoundError,
+   * StoreCorruptError for a damaged page, StoreClosedError, LogIoError for what the disk says; the signal's reason
+   */
+  async backup(target: string, options: BackupOptions = {}): Promise<BackupResult> {
+    const { mainPath, readOnly } = this.#attachment.handle
+    if (this.isClosed) throw new StoreClosedError('the database')
+    if (mainPath === undefined) throw new BackupRefusedError('memory')
+    if (readOnly) throw new BackupRefusedError('readOnly')
+    return this.#backups.run(options.signal, (signal) =>
+      makeBackup(
+        {
+          mainPath,
+          hold: (assertWanted) => this.#attachment.holdCheckpoint(assertWanted),
+          nowMs: () => environment.nowMs(),
+          commits: () => this.#stats.read().commits,
+        },
+        target,
+        { ...options, signal },
+      ),
+    )
   }
 
   /** What the sequencer counted lately; no question, no wait. */

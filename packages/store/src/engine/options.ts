@@ -41,6 +41,11 @@ export interface OpenOptions {
   readonly checkpointIntervalMs?: number
   /** Size of a log segment: a multiple of 4,096 from 8,192 to 1 GiB. Default 16 MiB. */
   readonly segmentBytes?: number
+  /**
+   * A folder, made when it is missing, in which the log is kept before it is released: with a backup it gives every
+   * later moment, see `restore`. While it takes nothing the log stays beside the database, and grows.
+   */
+  readonly archive?: string
   /** Added to each sync of the log: shows how the database would do on a slower disk. Default 0. */
   readonly syncDelayMs?: number
 }
@@ -73,6 +78,7 @@ export interface StoreSettings {
   readonly checkpointIntervalMs: number
   readonly segmentBytes: number
   readonly syncDelayMs: number
+  readonly archive?: string | undefined
 }
 
 const NORMAL_WAIT_MS = 100
@@ -102,6 +108,7 @@ export function settingsOf(options: OpenOptions): StoreSettings {
     checkpointIntervalMs: options.checkpointIntervalMs ?? 60_000,
     segmentBytes: options.segmentBytes ?? 16 * MIB,
     syncDelayMs: options.syncDelayMs ?? 0,
+    archive: options.archive,
   }
   within('cacheBytes', settings.cacheBytes, MIB, 3584 * MIB)
   within('ringBytes', settings.ringBytes, 64 * 1024, 1024 * MIB)

@@ -3,9 +3,12 @@
  * presence file for each process. Composition root; the sequencer's thread has it.
  */
 import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
+  BusyError,
   cleanPresence,
   type Held,
+  type Holder,
   type Lock,
   listPresence,
   openLock,
@@ -29,6 +32,7 @@ const FORMAT = 1
 const NEEDS_AGE_MS = 1
 /** Who is dead is looked for again after this long. */
 const DEATHS_AGE_MS = 1000
+const ALONE_LOOK_MS = 50
 const EVERYTHING: NeighboursNeeds = { oldestLsn: 0, reachedLsn: 0 }
 const NOTHING = 2n ** 64n - 1n
 
@@ -108,6 +112,16 @@ export class ProcessLink implements Neighbours {
     this.#needsAtMs = 0
   }
 
+  /** One of those who have the database open, too. */
+  get anyOther(): Holder | undefined {
+    for (const watch of this.#others.values()) {
+      const statement = watch.read()
+      if (statement === null) return { pid: null, threadId: null, sinceMs: null }
+      return { pid: statement.pid, threadId: null, sinceMs: statement.startedMs }
+    }
+    return undefined
+  }
+
   get othersCount(): number {
     return this.#others.size
   }
@@ -168,6 +182,35 @@ export class ProcessLink implements Neighbours {
   #watch(path: string): void {
     const watch = watchPresence(path)
     if (watch !== null) this.#others.set(path, watch)
+  }
+}
+
+/**
+ * Waits for the database to be nobody else's, and keeps it so.
+ * @returns what lets go; undefined options: nobody else can have it
+ * @throws BusyError
+ */
+export async function openAlone(
+  mainPath: string,
+  options: LinkOptions | undefined,
+): Promise<() => Promise<void>> {
+  if (options === undefined) return async () => undefined
+  const begunMs = performance.now()
+  const link = await ProcessLink.open(mainPath, options)
+  try {
+    for (;;) {
+      await link.look()
+      const other = link.anyOther
+      if (other === undefined) return () => link.close()
+      const waitedMs = performance.now() - begunMs
+      if (waitedMs >= options.busyTimeoutMs) {
+        throw new BusyError(lockPathOf(mainPath), other, waitedMs, options.busyTimeoutMs)
+      }
+      await delay(ALONE_LOOK_MS)
+    }
+  } catch (error) {
+    await link.close()
+    throw error
   }
 }
 

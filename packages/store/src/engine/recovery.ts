@@ -88,12 +88,12 @@ function openMain(
   return MainFile.create(main, mainName, { databaseId: randomBytes(DATABASE_ID_BYTES) })
 }
 
-type Parts = Pick<RecoveredState, 'region' | 'space' | 'trees' | 'pageIds'>
+export type Parts = Pick<RecoveredState, 'region' | 'space' | 'trees' | 'pageIds'>
 
-function pagesOf(
+export function pagesOf(
   main: MainFile | undefined,
   settings: StoreSettings,
-  { sleep }: CoreEnvironment,
+  { sleep }: Pick<CoreEnvironment, 'sleep'>,
 ): Parts {
   const { cacheBytes, threadsMax, snapshotsMax, readOnly } = settings
   const region = createRegion({ cacheBytes, readersMax: threadsMax, pinsMax: snapshotsMax })
@@ -134,16 +134,21 @@ export function logOptionsOf({ sync, segmentBytes }: StoreSettings): Pick<
 
 /** @returns the commit sequence of the state that is published then */
 function bringUp(parts: Parts, main: MainFile, stored: StoreLog | undefined): number {
-  const { space, trees } = parts
   let { sequence } = main.meta
-  if (trees.exists(CATALOG_TREE)) space.publish(space.seal(), sequence, trees.directory)
-  else makeCatalog(parts, sequence)
+  publishStored(parts, sequence)
   if (stored?.replayFrom === undefined) return sequence
   const replay = new Replay(parts, main.meta.baseSequence)
   stored.log.replay((group) => {
     sequence = replay.group(group, stored.log.store.location)
   }, stored.replayFrom)
   return sequence
+}
+
+/** What the main file holds, as the first published state. */
+export function publishStored(parts: Parts, sequence: number): void {
+  const { space, trees } = parts
+  if (trees.exists(CATALOG_TREE)) space.publish(space.seal(), sequence, trees.directory)
+  else makeCatalog(parts, sequence)
 }
 
 function makeCatalog({ space, trees }: Parts, sequence: number): void {

@@ -45,7 +45,8 @@ function openCore({ mainPath, settings }: SequencerWork, link: ProcessLink | und
     randomBytes: (count: number) => new Uint8Array(randomBytes(count)),
     neighbours: link,
   }
-  const folders = mainPath === undefined ? undefined : fileFolders(mainPath, settings.readOnly)
+  const { readOnly, archive } = settings
+  const folders = mainPath === undefined ? undefined : fileFolders(mainPath, readOnly, archive)
   return StoreCore.open(folders, settings, environment)
 }
 

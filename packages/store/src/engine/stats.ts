@@ -38,6 +38,10 @@ export interface StoreStats {
   readonly pins: number
   /** Snapshots that were given up because of their age. */
   readonly pinsRevoked: number
+  /** Segments of the log that were copied into the archive. */
+  readonly archivedSegments: number
+  /** Attempts to do so that failed: while it rises, `logBytes` grows. */
+  readonly archiveFailures: number
 }
 
 type Field = keyof StoreStats
@@ -65,6 +69,8 @@ const PLACES: Record<Field, number> = {
   pins: 18,
   pinsRevoked: 19,
   readerMisses: 20,
+  archivedSegments: 21,
+  archiveFailures: 22,
 }
 
 function isField(name: string): name is Field {

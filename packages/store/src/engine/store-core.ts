@@ -14,6 +14,7 @@
  */
 import { AtomicsMemory, attachConsumer, createRing, type RingConsumer } from '@ringbolt/ring'
 import { type FlushPolicy, LogConsumer, WATERMARK_BYTES, Watermarks } from '@ringbolt/wal'
+import { LogArchive } from '../backup/log-archive.ts'
 import { StoreClosingError } from '../errors.ts'
 import { PAGE_BYTES } from '../page/page.ts'
 import { PAGES_PER_OPERATION } from '../sequencer/apply.ts'
@@ -22,6 +23,7 @@ import { StoreSink } from '../sequencer/store-sink.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { type BusyFacts, Control, controlBytes } from './control.ts'
 import { TimedLog } from './engine-log.ts'
+import { HeldCheckpoints, HOLDS_BYTES } from './holds.ts'
 import { LogTurns } from './log-turns.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { StoreSettings } from './options.ts'
@@ -49,6 +51,7 @@ export interface StoreMemory {
   readonly region: SharedArrayBuffer
   readonly control: SharedArrayBuffer
   readonly stats: SharedArrayBuffer
+  readonly holds: SharedArrayBuffer
   readonly sync: StoreSettings['sync']
   readonly readOnly: boolean
 }
@@ -78,6 +81,7 @@ export class StoreCore {
   readonly #watermarks: Watermarks
   readonly #sink: StoreSink
   readonly #consumer: LogConsumer
+  readonly #archive: LogArchive | undefined
   readonly #checkpointer: Checkpointer | undefined
   /** Undefined when nobody shares the database. */
   readonly #turns: LogTurns | undefined
@@ -129,6 +133,7 @@ export class StoreCore {
       environment.nowMs,
       environment.sleep,
     )
+    this.#archive = this.#makeArchive()
     this.#checkpointer = this.#makeCheckpointer()
     this.#turns = this.#makeTurns()
     if (this.#turns === undefined) this.control.setTurn(true)
@@ -277,6 +282,7 @@ export class StoreCore {
       } else if (this.#turns?.isOurs === true) this.#turns.end()
     } finally {
       this.#turns?.close()
+      this.#archive?.close()
       this.#log.close()
       main?.close()
     }
@@ -300,6 +306,18 @@ export class StoreCore {
     })
   }
 
+  #makeArchive(): LogArchive | undefined {
+    const { main, segments } = this.#state
+    const archive = this.#folders?.archive
+    if (main === undefined || segments === undefined || archive === undefined) return undefined
+    return new LogArchive(
+      archive,
+      () => this.#turns?.log ?? segments,
+      main.meta,
+      this.#environment.nowMs,
+    )
+  }
+
   #makeCheckpointer(): Checkpointer | undefined {
     const { main, segments, space } = this.#state
     if (main === undefined || segments === undefined) return undefined
@@ -309,6 +327,8 @@ export class StoreCore {
       log: () => this.#turns?.log ?? segments,
       keepLogFrom: () => this.#turns?.keepLogFrom ?? Number.POSITIVE_INFINITY,
       control: this.control,
+      holds: new HeldCheckpoints(new AtomicsMemory(this.memory.holds), space),
+      archive: this.#archive,
       policy: this.#settings,
       nowMs: this.#environment.nowMs,
       published: () => this.#sink.published,
@@ -450,6 +470,8 @@ export class StoreCore {
       retiredPages: pages.retiredWaiting,
       pins: pages.pins,
       pinsRevoked: pages.pinsRevoked,
+      archivedSegments: this.#archive?.segments ?? 0,
+      archiveFailures: this.#archive?.failures ?? 0,
     })
   }
 }
@@ -463,6 +485,7 @@ function shareMemory({ region }: RecoveredState, settings: StoreSettings): Store
     region,
     control: new SharedArrayBuffer(controlBytes(threadsMax)),
     stats: new SharedArrayBuffer(STATS_BYTES),
+    holds: new SharedArrayBuffer(HOLDS_BYTES),
     sync,
     readOnly,
   }

@@ -13,6 +13,8 @@ export interface StoreFolders {
   openLogFolder(): LogStore | undefined
   /** Makes the log's folder when it is missing. */
   makeLogFolder(): LogStore
+  /** Where the log is kept before it is released; undefined: it is not. */
+  readonly archive?: LogStore | undefined
   /** Removes the log's folder once the log is gone from it; fails when somebody else's files are there. */
   removeLogFolder(): void
 }

@@ -5,11 +5,18 @@
 import { Worker } from 'node:worker_threads'
 // Loading it offers the thread that hosts the locks of this process.
 import { BusyError } from '@ringbolt/locks'
-import { errorFromPlain, type PlainError, poisonRing, threadEnvironment } from '@ringbolt/ring'
+import {
+  AtomicsMemory,
+  errorFromPlain,
+  type PlainError,
+  poisonRing,
+  threadEnvironment,
+} from '@ringbolt/ring'
 import { SequencerThreadError } from '../errors.ts'
 import { freeThread } from '../space/reader-slots.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { lockPathOf, mainPathOf } from './file-folders.ts'
+import { freeHolds } from './holds.ts'
 import { linkOptionsOf, type OpenOptions, settingsOf } from './options.ts'
 import type { ClosedMessage, OpenedMessage, SequencerWork } from './sequencer-thread.ts'
 import type { StoreMemory } from './store-core.ts'
@@ -125,6 +132,7 @@ function watchWorkers({ ring, handle, control }: Attachment): () => void {
       ring.reportThreadDeath(threadId)
       freeThread(handle.region, threadId)
       control.freeWriter(threadId)
+      freeHolds(new AtomicsMemory(handle.holds), threadId)
     })
   }
   process.on('worker', onWorker)

@@ -52,13 +52,38 @@ export class GroupApplier {
     }
   }
 
+  /**
+   * The commands alone, to pages under any ids: for a database of its own, whose history leaves this one sooner or later.
+   * What the note says of ids and of dropped trees is left to that database.
+   * @param lastSequence later commands are left out
+   * @returns the sequence of the last command that was applied
+   */
+  applyCommands(
+    body: Uint8Array,
+    firstSequence: number,
+    place: StorePlace,
+    lastSequence: number,
+  ): number {
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    const head = decodeNoteFrame(bytes)
+    if (typeof head === 'string') throw corrupt(place, 'head of a group', 'a note', head)
+    return this.#commands(bytes, head.endByte, firstSequence, place, lastSequence)
+  }
+
   #reclaim({ reclaimedPagesMax }: GroupNote): void {
     if (reclaimedPagesMax > 0) this.#trees.reclaimDropped(reclaimedPagesMax)
   }
 
-  #commands(bytes: Buffer, from: number, firstSequence: number, place: StorePlace): void {
+  /** @returns the sequence of the last command */
+  #commands(
+    bytes: Buffer,
+    from: number,
+    firstSequence: number,
+    place: StorePlace,
+    lastSequence: number = Number.POSITIVE_INFINITY,
+  ): number {
     let sequence = firstSequence
-    for (let at = from; at < bytes.length; ) {
+    for (let at = from; at < bytes.length && sequence <= lastSequence; ) {
       const header = bytes.readInt32LE(at)
       const recordBytes = header & FRAME_LENGTH_MASK
       const start = at + FRAME_HEADER_BYTES
@@ -69,6 +94,7 @@ export class GroupApplier {
       }
       at += frameBytesOf(recordBytes)
     }
+    return sequence - 1
   }
 
   #command(bytes: Buffer, start: number, end: number, sequence: number, place: StorePlace): void {

@@ -73,6 +73,12 @@ export function decodeNoteFrame(body: Buffer): { note: GroupNote; endByte: numbe
   return typeof note === 'string' ? note : { note, endByte: frameBytesOf(noteBytes) }
 }
 
+/** When a group was written: ms since 1970; undefined: its head does not say. */
+export function groupTimeMs(body: Uint8Array): number | undefined {
+  const head = decodeNoteFrame(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
+  return typeof head === 'string' ? undefined : head.note.timeMs
+}
+
 function decodeNote(bytes: Buffer, start: number, end: number): GroupNote | string {
   if (end - start < IDS_BYTE) return `a note of ${end - start} bytes`
   const format = bytes.readUInt32LE(start)

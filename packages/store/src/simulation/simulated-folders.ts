@@ -15,6 +15,8 @@ import type { StoreFolders } from '../engine/store-folders.ts'
 export const MAIN_NAME = 'app.db'
 export const LOG_FOLDER_NAME = 'app.db-wal'
 export const LOG_PREFIX = `${LOG_FOLDER_NAME}/`
+/** Was made before the database was. */
+const ARCHIVE_PREFIX = 'archive/'
 
 /** Stands between the engine and a folder: how tests plant bugs. */
 export type WrapFolder = (store: LogStore, folder: 'main' | 'log') => LogStore
@@ -22,15 +24,25 @@ export type WrapFolder = (store: LogStore, folder: 'main' | 'log') => LogStore
 export class SimulatedFolders implements StoreFolders {
   readonly mainName = MAIN_NAME
   readonly main: LogStore
+  readonly archive: LogStore | undefined
   readonly #disk: SimulatedDisk
   readonly #wrap: WrapFolder
 
-  /** @param disk just made or reopened: what a lost folder held is removed */
-  constructor(disk: SimulatedDisk, wrap: WrapFolder = (store) => store) {
+  /**
+   * @param disk just made or reopened: what a lost folder held is removed
+   * @param archives whether the log is kept
+   */
+  constructor(disk: SimulatedDisk, wrap: WrapFolder = (store) => store, archives = false) {
     this.#disk = disk
     this.#wrap = wrap
     this.main = wrap(new Folder(disk, ''), 'main')
+    this.archive = archives ? new Folder(disk, ARCHIVE_PREFIX) : undefined
     removeLost(disk)
+  }
+
+  /** Files of the database and its log. */
+  list(): string[] {
+    return this.#disk.list().filter((name) => !name.startsWith(ARCHIVE_PREFIX))
   }
 
   openLogFolder(): LogStore | undefined {

@@ -18,9 +18,10 @@ import {
 import type { StoreSettings } from '../engine/options.ts'
 import { type CoreEnvironment, StoreCore } from '../engine/store-core.ts'
 import { StoreFullError } from '../errors.ts'
-import { auditMainFile } from './audit.ts'
+import { auditArchive, auditMainFile } from './audit.ts'
 import { type Activity, StoreCoverage } from './coverage.ts'
 import { checkDamage } from './damage.ts'
+import { Holder } from './holder.ts'
 import { Operations } from './operations.ts'
 import { checkPages, checkState, differ } from './oracle.ts'
 import { changesOf, Session, type SessionHost } from './session.ts'
@@ -37,6 +38,10 @@ export interface StoreSimulationContext {
 export interface StoreSeedOptions extends RunOptions {
   /** Stands between the engine and its folders: how tests plant bugs. */
   readonly wrapFolder?: (context: StoreSimulationContext) => WrapFolder
+  /** The log is kept in an archive, which is looked through after each opening. */
+  readonly archives?: boolean
+  /** Checkpoints are kept, as for backups, and looked at. */
+  readonly holds?: boolean
 }
 
 const THREADS_MAX = 7
@@ -85,7 +90,8 @@ export class StoreSimulation implements SessionHost {
   }
 
   #foldersOn(disk: SimulatedDisk): SimulatedFolders {
-    return new SimulatedFolders(disk, this.#options.wrapFolder?.(this.context))
+    const { wrapFolder, archives } = this.#options
+    return new SimulatedFolders(disk, wrapFolder?.(this.context), archives)
   }
 
   /** @throws SimulationFailure */
@@ -143,6 +149,7 @@ export class StoreSimulation implements SessionHost {
 
   #work(session: Session, plan: RoundPlan, random: Random): void {
     const operations = new Operations(this, session)
+    const holder = this.#holderOf(session)
     for (let index = 0; index < plan.operations; index++) {
       const number = this.operations
       if (number >= (this.#options.operationsMax ?? Number.POSITIVE_INFINITY)) break
@@ -152,10 +159,21 @@ export class StoreSimulation implements SessionHost {
       this.nowMs += drawn.fork('pause').between(0, this.geometry.pauseMsMax)
       operations.perform(plan.weights, drawn)
       if (session.isOver) break
+      holder?.turn(drawn.fork('holds'))
+      if (this.disk.crashed !== undefined) break
     }
+    this.coverage.add('looks at held checkpoints', holder?.looks ?? 0)
     if (session.poisoned !== undefined && this.disk.crashed === undefined) {
       this.fail(session.checkPoison())
     }
+  }
+
+  #holderOf(session: Session): Holder | undefined {
+    const { storeFolders } = this
+    if (this.#options.holds !== true || storeFolders === undefined) return undefined
+    const { holds } = session.core.memory
+    const isCrashed = (): boolean => this.disk.crashed !== undefined
+    return new Holder(holds, session.control, session.ring, storeFolders.main, isCrashed)
   }
 
   #leave(session: Session, plan: RoundPlan): void {
@@ -201,6 +219,10 @@ export class StoreSimulation implements SessionHost {
     const session = new Session(this, core, settings)
     this.#session = session
     this.model.adopt(this.#verify(session))
+    const { storeFolders } = this
+    if (storeFolders !== undefined) {
+      this.fail(auditArchive(storeFolders, this.model.state.sequence, this.coverage))
+    }
     return session
   }
 
@@ -259,7 +281,7 @@ export class StoreSimulation implements SessionHost {
     const { disk, folders, coverage } = this
     disk.planCrash(undefined)
     disk.planFaults([])
-    this.fail(differ('files after a clean close', MAIN_NAME, disk.list().join()))
+    this.fail(differ('files after a clean close', MAIN_NAME, folders.list().join()))
     if (this.#auditsNow()) this.fail(auditMainFile(folders.main, coverage))
   }
 

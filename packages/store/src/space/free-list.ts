@@ -136,10 +136,15 @@ function encodeFreePage(pageId: number, next: PageReference, pairs: Uint32Array)
 
 /**
  * Reads and checks the list of a checkpoint.
+ * @param onPage gets each of its pages, whole; the image lasts until it returns
  * @throws StoreCorruptError for a page that is not what its reference says, and for a list that contradicts
  * itself or the meta
  */
-export function readFreeList(file: PageFile, meta: Meta): FreeList {
+export function readFreeList(
+  file: PageFile,
+  meta: Meta,
+  onPage: (pageId: number, image: Buffer) => void = () => undefined,
+): FreeList {
   const { pageCount, freeCount, directory } = meta
   const free = new PageIdSet()
   const pageIds = new Set<number>()
@@ -155,6 +160,7 @@ export function readFreeList(file: PageFile, meta: Meta): FreeList {
     }
     end = readExtents(page, free, end, meta, refuse)
     pageIds.add(next.pageId)
+    onPage(next.pageId, page)
     next = {
       pageId: page.readUInt32LE(FREE_NEXT_OFFSET),
       checksum: page.readUInt32LE(FREE_NEXT_OFFSET + 4),

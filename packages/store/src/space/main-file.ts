@@ -40,7 +40,7 @@ import { PageFile } from './page-file.ts'
 import { type AdoptedList, PageIds } from './page-ids.ts'
 
 const FILE_BYTES_MIN: number = META_SLOTS * PAGE_BYTES
-const UNFINISHED_SUFFIX = '.new'
+export const UNFINISHED_SUFFIX = '.new'
 
 export interface MainFileOptions {
   /** Changes nothing, not even to repair. Default false. */
@@ -206,7 +206,8 @@ function placeOf(store: LogStore, name: string): string {
   return `${store.location}/${name}`
 }
 
-function removeUnfinished(store: LogStore, name: string): void {
+/** Of a file that was not finished. */
+export function removeUnfinished(store: LogStore, name: string): void {
   const removed = unlessMissing(() => {
     store.remove(name + UNFINISHED_SUFFIX)
     return true

@@ -9,7 +9,7 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import type { LogFile } from '@ringbolt/wal'
-import { StoreCorruptError } from '../errors.ts'
+import { StoreCorruptError, type StorePlace } from '../errors.ts'
 import {
   FIRST_PAGE,
   NOT_WRITTEN,
@@ -44,6 +44,38 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/**
+ * Is what stands at `at` the page with that id, whole?
+ * @param view of the same bytes
+ * @param checksum the reference's; NOT_WRITTEN: the page vouches for itself
+ * @throws StoreCorruptError
+ */
+export function assertPage(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  pageId: number,
+  checksum: number,
+  place: StorePlace,
+): void {
+  const page = bytes.subarray(at, at + PAGE_BYTES)
+  const stored = view.getUint32(at, true)
+  const actual = checksumOf(page)
+  if (stored !== actual) {
+    throw new StoreCorruptError(place, 'page checksum', hex(actual), hex(stored))
+  }
+  if (checksum !== NOT_WRITTEN && checksum !== stored) {
+    const what = "page checksum against the reference's"
+    throw new StoreCorruptError(place, what, hex(checksum), hex(stored))
+  }
+  const id = view.getUint32(at + PAGE_ID_WORD * 4, true)
+  if (id !== pageId) throw new StoreCorruptError(place, 'page id', pageId, id)
+  const kind = page[PAGE_KIND_BYTE] ?? 0
+  if (kind < 1 || kind > KIND_MAX) {
+    throw new StoreCorruptError(place, 'page kind', `from 1 to ${KIND_MAX}`, kind)
+  }
+}
+
 export class PageFile {
   readonly #file: LogFile
   readonly #place: string
@@ -76,24 +108,7 @@ export class PageFile {
     const page = this.#scratch
     const length = this.#file.readAt(offset, page)
     if (length !== PAGE_BYTES) throw this.#corrupt(offset, 'page length', PAGE_BYTES, length)
-    const view = this.#scratchView
-    const stored = view.getUint32(0, true)
-    const actual = checksumOf(page)
-    if (stored !== actual) throw this.#corrupt(offset, 'page checksum', hex(actual), hex(stored))
-    if (checksum !== NOT_WRITTEN && checksum !== stored) {
-      throw this.#corrupt(
-        offset,
-        "page checksum against the reference's",
-        hex(checksum),
-        hex(stored),
-      )
-    }
-    const id = view.getUint32(PAGE_ID_WORD * 4, true)
-    if (id !== pageId) throw this.#corrupt(offset, 'page id', pageId, id)
-    const kind = page[PAGE_KIND_BYTE] ?? 0
-    if (kind < 1 || kind > KIND_MAX) {
-      throw this.#corrupt(offset, 'page kind', `from 1 to ${KIND_MAX}`, kind)
-    }
+    assertPage(page, this.#scratchView, 0, pageId, checksum, { file: this.#place, offset })
     target.set(page)
   }
 

@@ -208,7 +208,23 @@ function updateForEver(db: Database, { writer }: { writer: number }, tell: Tell)
   }
 }
 
+/** @param stopAt after so many pieces it tells, and stays where it is */
+async function backup(
+  db: Database,
+  { target, stopAt = Number.POSITIVE_INFINITY }: { target: string; stopAt?: number },
+  tell: Tell,
+): Promise<number> {
+  let pieces = 0
+  const onProgress = (): void => {
+    if (++pieces < stopAt) return
+    tell('in the middle')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  }
+  return (await db.backup(target, { onProgress })).pages
+}
+
 const jobs = {
+  backup,
   updateForEver,
   recordHistory,
   moveLinks,
