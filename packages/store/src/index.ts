@@ -8,6 +8,7 @@ export {
   type PlainError,
   RingboltError,
 } from '@ringbolt/ring'
+export type { Change, Changes, ChangesOptions, CommittedChanges } from './client/changes.ts'
 export { Collection } from './client/collection.ts'
 export {
   type CollectionDefinition,

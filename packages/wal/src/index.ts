@@ -32,6 +32,12 @@ export { MemoryStore } from './memory-store.ts'
 export type { LeftOut, RecoveryPolicy, RecoveryReport } from './recovery-report.ts'
 export { removeLog } from './remove-log.ts'
 export {
+  type FollowedGroup,
+  type FollowedSegment,
+  SegmentFolder,
+  SegmentFollower,
+} from './segment-follower.ts'
+export {
   type LogStats,
   SegmentedLog,
   type SegmentInfo,

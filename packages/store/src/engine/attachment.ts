@@ -15,6 +15,7 @@ import {
 } from '@ringbolt/ring'
 import { LogClient, Watermarks } from '@ringbolt/wal'
 import { CommandClient } from '../client/command-client.ts'
+import type { OpenCommits } from '../client/commit-source.ts'
 import { SharedEngine } from '../client/shared-engine.ts'
 import { StoreClosedError } from '../errors.ts'
 import { RefusalReader } from '../sequencer/refusals.ts'
@@ -22,6 +23,9 @@ import { PageFile } from '../space/page-file.ts'
 import { PageReader, takeReaderSlot } from '../space/page-reader.ts'
 import { Control } from './control.ts'
 import { fileFolders } from './file-folders.ts'
+import { LogCommits } from './log-commits.ts'
+import { LiveHistory } from './log-history.ts'
+import { LogHolds } from './log-holds.ts'
 import { ReadOnlyEngine } from './read-only-engine.ts'
 import type { StoreMemory } from './store-core.ts'
 
@@ -79,6 +83,28 @@ export class Attachment {
       const wait = this.watermarks.waitAsync(signal, Number.POSITIVE_INFINITY)
       if (wait !== undefined) await threadEnvironment.alive(wait)
     }
+  }
+
+  /** For readers of changes; undefined: there is no log. */
+  get openCommits(): OpenCommits | undefined {
+    const { handle, watermarks, control } = this
+    const { mainPath, log } = handle
+    if (mainPath === undefined || log === undefined) return undefined
+    const { openLogFolder } = fileFolders(mainPath, true)
+    return (from) =>
+      new LogCommits(
+        {
+          histories: [new LiveHistory(openLogFolder, log)],
+          holds: new LogHolds(new AtomicsMemory(handle.logHolds)),
+          watermarks,
+          control,
+          newest: () => this.engine.latest.sequence,
+          assertSound: () => {
+            if (!handle.readOnly) this.#producer.assertOpen()
+          },
+        },
+        from,
+      )
   }
 
   /** Gives the thread's slots back and lets go of the file. Idempotent. */

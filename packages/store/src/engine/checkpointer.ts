@@ -41,6 +41,7 @@ export class Checkpointer {
   readonly #policy: CheckpointPolicy
   readonly #nowMs: () => number
   readonly #published: () => PublishedState
+  readonly #keepFromLsn: () => number
   #running: Running | undefined
   /** Of the last durable checkpoint. */
   #durableLsn: number
@@ -56,6 +57,8 @@ export class Checkpointer {
     readonly policy: CheckpointPolicy
     readonly nowMs: () => number
     readonly published: () => PublishedState
+    /** Who reads the log still needs it from there on. */
+    readonly keepFromLsn: () => number
   }) {
     this.#main = parts.main
     this.#space = parts.space
@@ -64,6 +67,7 @@ export class Checkpointer {
     this.#policy = parts.policy
     this.#nowMs = parts.nowMs
     this.#published = parts.published
+    this.#keepFromLsn = parts.keepFromLsn
     this.#durableLsn = parts.main.meta.logLsn
     this.#durableSequence = parts.main.meta.sequence
   }
@@ -148,7 +152,7 @@ export class Checkpointer {
     this.#durableLsn = state.logLsn
     this.#durableSequence = state.sequence
     this.#count++
-    this.#log.truncateBefore(lsnOf(state.logLsn))
+    this.#log.truncateBefore(lsnOf(Math.min(state.logLsn, this.#keepFromLsn())))
     this.#control.checkpointDone(wanted)
   }
 }

@@ -36,7 +36,8 @@ export class Database extends Documents {
 
   constructor(attachment: Attachment, close: () => Promise<void>) {
     const isClosedElsewhere = closeFlagOf(attachment.handle.control)
-    super({ engine: attachment.engine, environment, close, isClosedElsewhere })
+    const { engine, openCommits } = attachment
+    super({ engine, environment, openCommits, close, isClosedElsewhere })
     this.#attachment = attachment
     this.#stats = new StatsBoard(attachment.handle.stats)
   }

@@ -22,6 +22,8 @@ import { StoreSink } from '../sequencer/store-sink.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CONTROL_BYTES, Control } from './control.ts'
 import { TimedLog } from './engine-log.ts'
+import type { LogIdentity } from './log-history.ts'
+import { keepFromLsn, LogHolds, makeLogHolds } from './log-holds.ts'
 import type { StoreSettings } from './options.ts'
 import { type RecoveredState, recoverState } from './recovery.ts'
 import { STATS_BYTES, StatsBoard } from './stats.ts'
@@ -45,6 +47,9 @@ export interface StoreMemory {
   readonly region: SharedArrayBuffer
   readonly control: SharedArrayBuffer
   readonly stats: SharedArrayBuffer
+  readonly logHolds: SharedArrayBuffer
+  /** Undefined in memory. */
+  readonly log: LogIdentity | undefined
   readonly sync: StoreSettings['sync']
   readonly readOnly: boolean
 }
@@ -76,6 +81,7 @@ export class StoreCore {
   readonly #consumer: LogConsumer
   readonly #checkpointer: Checkpointer | undefined
   readonly #stats: StatsBoard
+  readonly #logHolds: LogHolds
   #lastRevocationMs = 0
   /** The first failure: nothing is done any more. */
   #failure: Error | undefined
@@ -107,6 +113,7 @@ export class StoreCore {
     this.memory = shareMemory(state, settings)
     this.control = new Control(new AtomicsMemory(this.memory.control))
     this.#stats = new StatsBoard(this.memory.stats)
+    this.#logHolds = new LogHolds(new AtomicsMemory(this.memory.logHolds))
     this.#watermarks = new Watermarks(new AtomicsMemory(this.memory.watermarks))
     this.#watermarks.format(0)
     this.#ring = attachConsumer(this.memory.ring)
@@ -201,6 +208,8 @@ export class StoreCore {
       policy: this.#settings,
       nowMs: this.#environment.nowMs,
       published: () => this.#sink.published,
+      keepFromLsn: () =>
+        keepFromLsn(segments, this.#logHolds, main.meta, this.#settings.keepLogBytes),
     })
   }
 
@@ -313,7 +322,7 @@ export class StoreCore {
   }
 }
 
-function shareMemory({ region }: RecoveredState, settings: StoreSettings): StoreMemory {
+function shareMemory({ region, main }: RecoveredState, settings: StoreSettings): StoreMemory {
   const { ringBytes, threadsMax, sync, readOnly } = settings
   return {
     ring: createRing({ capacityBytes: ringBytes, slotCount: threadsMax }, 0),
@@ -322,6 +331,8 @@ function shareMemory({ region }: RecoveredState, settings: StoreSettings): Store
     region,
     control: new SharedArrayBuffer(CONTROL_BYTES),
     stats: new SharedArrayBuffer(STATS_BYTES),
+    logHolds: makeLogHolds(),
+    log: main && { logId: main.meta.logId, baseSequence: main.meta.baseSequence },
     sync,
     readOnly,
   }

@@ -4,11 +4,12 @@
  */
 import { Worker } from 'node:worker_threads'
 import { openLock } from '@ringbolt/locks'
-import { errorFromPlain, poisonRing, threadEnvironment } from '@ringbolt/ring'
+import { AtomicsMemory, errorFromPlain, poisonRing, threadEnvironment } from '@ringbolt/ring'
 import { SequencerThreadError } from '../errors.ts'
 import { freeThread } from '../space/reader-slots.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { lockPathOf, mainPathOf } from './file-folders.ts'
+import { freeLogHolds } from './log-holds.ts'
 import { type OpenOptions, settingsOf } from './options.ts'
 import type { ClosedMessage, OpenedMessage, SequencerWork } from './sequencer-thread.ts'
 import type { StoreMemory } from './store-core.ts'
@@ -157,6 +158,7 @@ function watchWorkers({ ring, handle }: Attachment): () => void {
     worker.once('exit', () => {
       ring.reportThreadDeath(threadId)
       freeThread(handle.region, threadId)
+      freeLogHolds(new AtomicsMemory(handle.logHolds), threadId)
     })
   }
   process.on('worker', onWorker)

@@ -341,6 +341,7 @@ export class StoreSimulation implements SessionHost {
       snapshotAgeMaxMs: geometry.snapshotAgeMaxMs,
       checkpointLogBytes: geometry.checkpointLogBytes,
       checkpointIntervalMs: geometry.checkpointIntervalMs,
+      keepLogBytes: 0,
       segmentBytes: geometry.segmentBytes,
       syncDelayMs: 0,
     }

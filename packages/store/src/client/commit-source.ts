@@ -1,0 +1,32 @@
+/** The seam between changes as users see them and the log: committed commands in their order. */
+
+export interface CommittedCommand {
+  readonly sequence: number
+  /** The command stands in [start, end); the bytes do not change any more. */
+  readonly bytes: Buffer
+  readonly start: number
+  readonly end: number
+  /** Where it stands, for messages. */
+  readonly file: string
+  readonly offset: number
+}
+
+export interface CommitSource {
+  /** Every commit up to it was given, or is not wanted. */
+  readonly sequence: number
+  /**
+   * The next commit; undefined when all that is acknowledged was given.
+   * @throws ChangesGoneError; the errors of a damaged or unreadable log
+   */
+  next(): CommittedCommand | undefined
+  /**
+   * Resolves when there is more to come, true; false once the database, or the source, is closed.
+   * @throws what ended the sequencer; the signal's reason
+   */
+  more(signal: AbortSignal | undefined): Promise<boolean>
+  /** Ends `more`, lets go of files and of what is kept of the log. Idempotent. */
+  close(): void
+}
+
+/** @param from the last commit that is not wanted; undefined: the newest */
+export type OpenCommits = (from: number | undefined) => CommitSource
