@@ -18,9 +18,9 @@ export function documentFigures(phase: DocumentPhaseResult): Figure[] {
       ...latencyRows(phase.latencyUs),
       ['longest silence', phase.longestSilenceMs, 'ms'],
       ['main thread, event loop delay p99', phase.eventLoopDelayP99Ms, 'ms'],
-      ['commits per sync', stats.commits / Math.max(1, stats.syncs), ''],
-      ['commits refused', stats.refusals, ''],
-      ['checkpoints', stats.checkpoints, ''],
+      ['commits per sync', stats.log.commitsPerSync, ''],
+      ['commits refused', stats.refusals.conflict + stats.refusals.definition, ''],
+      ['checkpoints', stats.checkpoints.count, ''],
     ]),
     ...figuresIn('Memory', [
       ['process, first second', (phase.rssBytes[0] ?? 0) / MIB, 'MiB'],

@@ -140,7 +140,7 @@ class DocumentWatch {
     const { checkpoints } = this.#db.stats()
     this.#options.progress.show(
       this.#options.share(),
-      `${thousands(acknowledged)} acknowledged, ${thousands(perSecond)}/s, ${checkpoints} checkpoints`,
+      `${thousands(acknowledged)} acknowledged, ${thousands(perSecond)}/s, ${checkpoints.count} checkpoints`,
     )
   }
 }

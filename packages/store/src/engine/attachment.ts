@@ -33,6 +33,8 @@ import type { StoreMemory } from './store-core.ts'
 export interface StoreHandle extends StoreMemory {
   /** Undefined: in memory. */
   readonly mainPath: string | undefined
+  /** By the wall clock. */
+  readonly openedAtMs: number
 }
 
 export class Attachment {
@@ -90,11 +92,11 @@ export class Attachment {
     const { handle, watermarks, control } = this
     const { mainPath, log } = handle
     if (mainPath === undefined || log === undefined) return undefined
-    const { openLogFolder } = fileFolders(mainPath, true)
+    const folders = fileFolders(mainPath, true)
     return (from) =>
       new LogCommits(
         {
-          histories: [new LiveHistory(openLogFolder, log)],
+          histories: [new LiveHistory(() => folders.openLogFolder(), log)],
           holds: new LogHolds(new AtomicsMemory(handle.logHolds)),
           watermarks,
           control,

@@ -99,7 +99,7 @@ function readAll(isJudged = true): Set<string> {
         randomBytes: (count) => new Uint8Array(count),
       },
     )
-    attachment = new Attachment({ ...core.memory, mainPath: path })
+    attachment = new Attachment({ ...core.memory, mainPath: path, openedAtMs: 0 })
     const db = new Documents({ engine: attachment.engine, environment: testEnvironment() })
     const collection = db.collection(notes)
     for (let id = 1; id <= NOTES; id++) attempt(() => expectNote(collection.get(id), id))

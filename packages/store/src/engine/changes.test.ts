@@ -323,13 +323,13 @@ describe('keeping the log', () => {
     await using db = await open(pathOf(), SMALL)
     const changes = db.changes()
     await write(db, 40)
-    expect(db.stats().logBytes).toBeGreaterThan(700_000)
+    expect(db.stats().log.bytes).toBeGreaterThan(700_000)
     for (let round = 0; round < 40; round++) {
       expect((await changes.next()).value?.changes[0]?.id).toBe(`${round}`)
     }
     changes.close()
     await write(db, 10)
-    expect(db.stats().logBytes).toBeLessThan(400_000)
+    expect(db.stats().log.bytes).toBeLessThan(400_000)
   })
 
   test('M9: beyond keepLogBytes it loses its place, and is told so', async () => {
@@ -337,7 +337,7 @@ describe('keeping the log', () => {
     const changes = db.changes()
     const begin = changes.sequence
     await write(db, 40)
-    expect(db.stats().logBytes).toBeLessThan(400_000)
+    expect(db.stats().log.bytes).toBeLessThan(400_000)
     const error = await failureOf(changes)
     expect(error).toMatchObject({ code: 'RINGBOLT_CHANGES_GONE', facts: { from: begin } })
     const oldest = oldestOf(error)
@@ -353,7 +353,7 @@ describe('keeping the log', () => {
     await following.hasTold()
     await following.terminate()
     await write(db, 40)
-    expect(db.stats().logBytes).toBeLessThan(400_000)
+    expect(db.stats().log.bytes).toBeLessThan(400_000)
   })
 
   test('M9: as many readers at once as there is room for', async () => {

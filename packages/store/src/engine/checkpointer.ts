@@ -27,6 +27,7 @@ interface Running {
   readonly state: PublishedState
   /** Requests that it answers. */
   readonly wanted: number
+  readonly begunMs: number
 }
 
 const PAGES_PER_STEP = 64
@@ -48,6 +49,7 @@ export class Checkpointer {
   #durableSequence: number
   #changedSinceMs: number | undefined
   #count = 0
+  #lastMs = 0
 
   constructor(parts: {
     readonly main: MainFile
@@ -75,6 +77,11 @@ export class Checkpointer {
   /** Checkpoints since the database was opened. */
   get count(): number {
     return this.#count
+  }
+
+  /** How long the last one took, from its beginning to its end. */
+  get lastMs(): number {
+    return this.#lastMs
   }
 
   /** Milliseconds until one begins by itself; Infinity while nothing has changed. */
@@ -125,7 +132,7 @@ export class Checkpointer {
       baseSequence: this.#main.meta.baseSequence,
       clean,
     })
-    return { checkpoint, pin, state, wanted }
+    return { checkpoint, pin, state, wanted, begunMs: this.#nowMs() }
   }
 
   #finish(running: Running): void {
@@ -145,13 +152,14 @@ export class Checkpointer {
     if (checkpoint.state === 'done') this.#done(running)
   }
 
-  #done({ pin, state, wanted }: Running): void {
+  #done({ pin, state, wanted, begunMs }: Running): void {
     this.#running = undefined
     this.#space.unpin(pin)
     this.#space.sweepReferences()
     this.#durableLsn = state.logLsn
     this.#durableSequence = state.sequence
     this.#count++
+    this.#lastMs = this.#nowMs() - begunMs
     this.#log.truncateBefore(lsnOf(Math.min(state.logLsn, this.#keepFromLsn())))
     this.#control.checkpointDone(wanted)
   }

@@ -37,15 +37,22 @@ export class LogHolds {
 
   /** Sequencer: the lowest sequence that somebody has read up to; undefined: nobody reads. */
   oldest(): number | undefined {
-    let oldest: number | undefined
+    const held = this.held()
+    return held.readers === 0 ? undefined : held.oldest
+  }
+
+  /** How many read, and the lowest sequence that they have read up to; Infinity without any. */
+  held(): { readonly readers: number; readonly oldest: number } {
+    let readers = 0
+    let oldest = Number.POSITIVE_INFINITY
     for (let word = 0; word < HOLDS * WORDS; word += WORDS) {
       if (this.#memory.load(word + WORD_OWNER) === NO_OWNER) continue
       const high = this.#memory.load(word + WORD_HIGH)
       if (high === NOT_YET) continue
-      const sequence = high * LOW_RANGE + this.#memory.load(word + WORD_LOW)
-      if (oldest === undefined || sequence < oldest) oldest = sequence
+      readers++
+      oldest = Math.min(oldest, high * LOW_RANGE + this.#memory.load(word + WORD_LOW))
     }
-    return oldest
+    return { readers, oldest }
   }
 
   /** @throws StoreFullError */

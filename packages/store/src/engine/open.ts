@@ -52,9 +52,11 @@ export class Database extends Documents {
     return this.#attachment.checkpoint()
   }
 
-  /** What the sequencer counted lately; no question, no wait. */
+  /** What the sequencer counted, as of some milliseconds ago; no question, no wait. */
   stats(): StoreStats {
-    return this.#stats.read()
+    const { engine, handle } = this.#attachment
+    const newest = this.isClosed ? 0 : engine.latest.sequence
+    return this.#stats.read(Date.now() - handle.openedAtMs, newest)
   }
 }
 

@@ -26,7 +26,9 @@ import type { LogIdentity } from './log-history.ts'
 import { keepFromLsn, LogHolds, makeLogHolds } from './log-holds.ts'
 import type { StoreSettings } from './options.ts'
 import { type RecoveredState, recoverState } from './recovery.ts'
+import { StateAges } from './state-ages.ts'
 import { STATS_BYTES, StatsBoard } from './stats.ts'
+import { countersOf } from './stats-gathering.ts'
 import type { StoreFolders } from './store-folders.ts'
 import { removeStoreLog } from './store-log.ts'
 
@@ -63,6 +65,7 @@ const PAGES_TO_DELETE = 16
 const IDLE_MS_MAX = 1000
 const DROP_PAGES_PER_STEP = 64
 const REVOKE_INTERVAL_MS = 100
+const STATS_INTERVAL_MS = 10
 /** How long a close waits for commands that are reserved and not published. */
 const CLOSE_WAIT_MS = 10_000
 const CLOSE_SLICE_MS = 5
@@ -82,6 +85,11 @@ export class StoreCore {
   readonly #checkpointer: Checkpointer | undefined
   readonly #stats: StatsBoard
   readonly #logHolds: LogHolds
+  readonly #ages = new StateAges()
+  #ringUsedBytesMax = 0
+  #statsMs = 0
+  /** Something has changed since they were written. */
+  #statsDue = false
   #lastRevocationMs = 0
   /** The first failure: nothing is done any more. */
   #failure: Error | undefined
@@ -120,7 +128,7 @@ export class StoreCore {
     const delay = (): void => {
       if (settings.syncDelayMs > 0) environment.sleep(settings.syncDelayMs)
     }
-    this.#log = new TimedLog(state.log, environment.nowMs, delay)
+    this.#log = new TimedLog(state.log, environment.nowMs, delay, this.#stats.syncs)
     this.#sink = this.#makeSink()
     this.#consumer = new LogConsumer(
       this.#ring,
@@ -139,9 +147,11 @@ export class StoreCore {
   step(): boolean {
     if (this.#failure !== undefined) return false
     try {
+      const usedBytes = this.#ring.ring.occupiedBytes
+      if (usedBytes > this.#ringUsedBytesMax) this.#ringUsedBytesMax = usedBytes
       const worked = this.#consumer.step()
       const kept = this.#upkeep(worked)
-      if (worked || kept) this.#writeStats()
+      if (worked || kept) this.#keepStats()
       return worked || kept
     } catch (error) {
       this.#fail(error)
@@ -151,6 +161,7 @@ export class StoreCore {
 
   /** Sleeps in shared memory until there is something to do. */
   idle(): void {
+    if (this.#statsDue) this.#writeStats()
     const sound = this.#failure === undefined
     if (sound && this.#prepare()) return
     const dueMs = sound ? Math.min(this.#consumer.syncDueInMs, this.#checkpointDueMs) : IDLE_MS_MAX
@@ -168,6 +179,7 @@ export class StoreCore {
       if (this.#failure !== undefined) throw this.#failure
       // Whoever waits for a commit hears of it, in memory too.
       if (!this.#settings.readOnly) this.#drain()
+      this.#writeStats()
       if (main !== undefined && segments !== undefined) {
         this.#checkpointer?.finishClean()
         this.#log.close()
@@ -294,31 +306,27 @@ export class StoreCore {
   }
 
   #writeStats(): void {
-    const { space, pageIds, segments } = this.#state
-    const pages = space.stats
-    this.#stats.write({
-      commits: this.#sink.commits,
-      refusals: this.#sink.refused,
-      groups: this.#log.groups,
-      syncs: this.#log.syncs,
-      syncMsTotal: this.#log.syncMsTotal,
-      checkpoints: this.#checkpointer?.count ?? 0,
-      sequence: this.#sink.published.sequence,
-      logBytes: segments === undefined ? 0 : segments.endLsn - segments.firstLsn,
-      filePages: pageIds.end,
-      freePages: pageIds.freeCount,
-      cacheFrames: pages.frames,
-      freeFrames: pages.freeFrames,
-      dirtyPages: pages.dirtyPages,
-      cacheMisses: pages.misses,
-      readerMisses: pages.readerMisses,
-      admissions: pages.admissions,
-      evictions: pages.evictions,
-      spills: pages.spills,
-      retiredPages: pages.retiredWaiting,
-      pins: pages.pins,
-      pinsRevoked: pages.pinsRevoked,
-    })
+    this.#statsMs = this.#environment.nowMs()
+    this.#statsDue = false
+    this.#stats.write(
+      countersOf({
+        state: this.#state,
+        sink: this.#sink,
+        log: this.#log,
+        ring: this.#ring.ring,
+        ringUsedBytesMax: this.#ringUsedBytesMax,
+        checkpointer: this.#checkpointer,
+        ages: this.#ages,
+        holds: this.#logHolds,
+        nowMs: this.#statsMs,
+      }),
+    )
+  }
+
+  /** Now and then, and before it sleeps: groups may be so many that counting each would be dear. */
+  #keepStats(): void {
+    this.#statsDue = true
+    if (this.#environment.nowMs() - this.#statsMs >= STATS_INTERVAL_MS) this.#writeStats()
   }
 }
 

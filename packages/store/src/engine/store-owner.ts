@@ -34,7 +34,7 @@ export async function openOwner(path: string, options: OpenOptions): Promise<Sto
     throw error
   }
   try {
-    const handle = { ...(await thread.open()), mainPath }
+    const handle = { ...(await thread.open()), mainPath, openedAtMs: Date.now() }
     return new StoreOwner(thread, handle, release)
   } catch (error) {
     await release()

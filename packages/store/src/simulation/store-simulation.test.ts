@@ -65,7 +65,7 @@ const COVERAGE_MIN: Readonly<Record<string, number>> = {
   'death: without room': 10,
   'disk full': 90,
   'engine: admissions': 4_000,
-  'engine: cacheMisses': 5_000,
+  'engine: sequencerMisses': 5_000,
   'engine: checkpoints': 2_000,
   'engine: commits': 13_000,
   'engine: evictions': 10_000,

@@ -29,6 +29,7 @@ import type { PageSpace } from '../page/page-space.ts'
 import { Eviction } from './eviction.ts'
 import { Frames } from './frames.ts'
 import { LiveVersions } from './live-versions.ts'
+import { Lookups } from './lookups.ts'
 import { PageIdScript } from './page-id-script.ts'
 import type { PageIdSource, PageStore } from './page-loader.ts'
 import { NOT_RESIDENT, PageTable } from './page-table.ts'
@@ -92,6 +93,7 @@ export class SharedSpace implements PageSpace {
   readonly #retired = new RetiredPages()
   readonly #live: LiveVersions
   readonly #wanted: Wanted
+  readonly #lookups: Lookups
   readonly #evictionBatch: number
   #working: number
   #publishedVersion: number
@@ -130,6 +132,7 @@ export class SharedSpace implements PageSpace {
       () => this.sweepReferences(),
       environment.readOnly !== true,
     )
+    this.#lookups = new Lookups(control, layout)
     const share = Math.ceil(layout.sharedFrames / EVICTION_BATCH_SHARE)
     this.#evictionBatch = Math.min(EVICTION_BATCH_MAX, share)
     this.#published = new Published(memory, layout)
@@ -475,6 +478,7 @@ export class SharedSpace implements PageSpace {
       limboFrames: this.#frames.limbo.size,
       dirtyPages: this.#frames.dirtyCount,
       misses: this.#misses,
+      readerLookups: this.#lookups.total(this.#slots.used),
       readerMisses: this.#wanted.requests,
       admissions: this.#admissions,
       evictions: this.#eviction.counts.evictions,
