@@ -25,6 +25,16 @@ export type { Id, IndexValue } from './document/keys.ts'
 export type { StoreHandle } from './engine/attachment.ts'
 export { checkFile } from './engine/check-file.ts'
 export { attach, Database, open } from './engine/open.ts'
+export {
+  type CheckpointEvent,
+  type ConflictEvent,
+  EVENT_CHANNELS,
+  type FailedEvent,
+  type GroupsEvent,
+  type SlowSyncEvent,
+  type SnapshotsRevokedEvent,
+} from './engine/events.ts'
+export type { Latency } from './engine/latency-histogram.ts'
 export type { OpenOptions } from './engine/options.ts'
 export type { StoreStats } from './engine/stats.ts'
 export * from './errors.ts'

@@ -73,6 +73,16 @@ export class Attachment {
     this.engine = new engineOf(this.#reader, client)
   }
 
+  /** What has ended the sequencer: a write or sync that failed, or a fault of its own. */
+  get failure(): Error | undefined {
+    try {
+      this.#producer.assertNotPoisoned()
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
+  }
+
   /** Resolves once all that is acknowledged by now stands in the main file. */
   async checkpoint(): Promise<void> {
     if (this.handle.readOnly) return

@@ -11,22 +11,44 @@ import type { CollectionDefinition } from '../client/define-collection.ts'
 import type { StoreEnvironment } from '../client/environment.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { closeFlagOf } from './control.ts'
+import { conflictReporter, EventTeller } from './events.ts'
 import type { OpenOptions } from './options.ts'
 import { StatsBoard, type StoreStats } from './stats.ts'
 import { openOwner } from './store-owner.ts'
 
 const neverWoken = new AtomicsMemory(new SharedArrayBuffer(4))
 
-const environment: StoreEnvironment = {
-  nowMs: () => performance.now(),
-  random: () => Math.random(),
-  after(delayMs, callBack) {
-    const timer = setTimeout(callBack, delayMs)
-    return () => clearTimeout(timer)
-  },
-  sleep(delayMs) {
-    neverWoken.wait(0, 0, delayMs)
-  },
+function environmentOf(database: string): StoreEnvironment {
+  return {
+    nowMs: () => performance.now(),
+    random: () => Math.random(),
+    after(delayMs, callBack) {
+      const timer = setTimeout(callBack, delayMs)
+      return () => clearTimeout(timer)
+    },
+    sleep(delayMs) {
+      neverWoken.wait(0, 0, delayMs)
+    },
+    onConflict: conflictReporter(database),
+  }
+}
+
+/** Told by the thread that opened the database, and by no other. */
+function tellEvents(attachment: Attachment): EventTeller {
+  return new EventTeller({
+    database: nameOf(attachment),
+    board: new StatsBoard(attachment.handle.stats),
+    failure: () => attachment.failure,
+    nowMs: () => performance.now(),
+    after(delayMs, callBack) {
+      const timer = setTimeout(callBack, delayMs).unref()
+      return () => clearTimeout(timer)
+    },
+  })
+}
+
+function nameOf({ handle }: Attachment): string {
+  return handle.mainPath ?? ':memory:'
 }
 
 /** An open database in one thread. */
@@ -37,6 +59,7 @@ export class Database extends Documents {
   constructor(attachment: Attachment, close: () => Promise<void>) {
     const isClosedElsewhere = closeFlagOf(attachment.handle.control)
     const { engine, openCommits } = attachment
+    const environment = environmentOf(nameOf(attachment))
     super({ engine, environment, openCommits, close, isClosedElsewhere })
     this.#attachment = attachment
     this.#stats = new StatsBoard(attachment.handle.stats)
@@ -70,7 +93,14 @@ export async function open(
   options: OpenOptions & { readonly collections?: readonly CollectionDefinition[] } = {},
 ): Promise<Database> {
   const owner = await openOwner(path, options)
-  const db = new Database(owner.attachment, () => owner.close())
+  const events = tellEvents(owner.attachment)
+  const db = new Database(owner.attachment, async () => {
+    try {
+      await owner.close()
+    } finally {
+      events.end()
+    }
+  })
   try {
     if (options.readOnly !== true) await db.define(options.collections ?? [])
     return db
