@@ -24,7 +24,6 @@ export { ValidationError } from './document/errors.ts'
 export type { Id, IndexValue } from './document/keys.ts'
 export type { StoreHandle } from './engine/attachment.ts'
 export { checkFile } from './engine/check-file.ts'
-export { attach, Database, open } from './engine/open.ts'
 export {
   type CheckpointEvent,
   type ConflictEvent,
@@ -35,6 +34,7 @@ export {
   type SnapshotsRevokedEvent,
 } from './engine/events.ts'
 export type { Latency } from './engine/latency-histogram.ts'
+export { attach, Database, open } from './engine/open.ts'
 export type { OpenOptions } from './engine/options.ts'
 export type { StoreStats } from './engine/stats.ts'
 export * from './errors.ts'
