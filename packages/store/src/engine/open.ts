@@ -75,7 +75,7 @@ export class Database extends Documents {
     return this.#attachment.checkpoint()
   }
 
-  /** What the sequencer counted, as of some milliseconds ago; no question, no wait. */
+  /** What the sequencer counted, as of 10 ms ago, or a second while nothing is done; no question, no wait. */
   stats(): StoreStats {
     const { engine, handle } = this.#attachment
     const newest = this.isClosed ? 0 : engine.latest.sequence

@@ -5,7 +5,7 @@
  */
 import { HISTOGRAM_BYTES, type Latency, LatencyHistogram } from './latency-histogram.ts'
 
-/** Counts are since the database was opened; sizes and states are of now, as of some milliseconds ago. */
+/** Counts are since the database was opened; sizes and states are of now: 10 ms ago, or a second while nothing is done. */
 export interface StoreStats {
   /** Since the database was opened in this process, in ms. */
   readonly uptimeMs: number

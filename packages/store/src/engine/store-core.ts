@@ -161,11 +161,12 @@ export class StoreCore {
 
   /** Sleeps in shared memory until there is something to do. */
   idle(): void {
-    if (this.#statsDue) this.#writeStats()
+    if (this.#statsDueInMs <= 0) this.#writeStats()
     const sound = this.#failure === undefined
     if (sound && this.#prepare()) return
     const dueMs = sound ? Math.min(this.#consumer.syncDueInMs, this.#checkpointDueMs) : IDLE_MS_MAX
-    this.#ring.waitForRecords(Math.min(dueMs, IDLE_MS_MAX), () => this.#hasRequests())
+    const sleepMs = Math.min(dueMs, IDLE_MS_MAX, this.#statsDueInMs)
+    this.#ring.waitForRecords(sleepMs, () => this.#hasRequests())
   }
 
   /**
@@ -323,10 +324,15 @@ export class StoreCore {
     )
   }
 
-  /** Now and then, and before it sleeps: groups may be so many that counting each would be dear. */
+  /** Now and then: groups may be so many that counting each would be dear. */
   #keepStats(): void {
     this.#statsDue = true
-    if (this.#environment.nowMs() - this.#statsMs >= STATS_INTERVAL_MS) this.#writeStats()
+    if (this.#statsDueInMs <= 0) this.#writeStats()
+  }
+
+  get #statsDueInMs(): number {
+    const intervalMs = this.#statsDue ? STATS_INTERVAL_MS : IDLE_MS_MAX
+    return this.#statsMs + intervalMs - this.#environment.nowMs()
   }
 }
 
