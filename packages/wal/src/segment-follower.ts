@@ -27,6 +27,7 @@ import {
   idText,
   isSegmentName,
   type SegmentHeader,
+  type SegmentHeaderRead,
 } from './segment.ts'
 import { type GroupRead, SegmentReader } from './segment-reader.ts'
 
@@ -95,9 +96,7 @@ export class SegmentFolder {
     const file = this.#openFile(name)
     if (file === undefined) return undefined
     try {
-      const block = new Uint8Array(SEGMENT_BLOCK_BYTES)
-      const filled = file.readAt(0, block)
-      const read = decodeSegmentHeader(block.subarray(0, filled), file.length(), epochOfName(name))
+      const read = readHeader(file, epochOfName(name))
       if (read.ok) return { name, header: read.header }
       if (!this.has(name)) return undefined
       const place = {
@@ -121,20 +120,54 @@ export class SegmentFolder {
   }
 }
 
+function readHeader(file: LogFile, firstEpoch: number): SegmentHeaderRead {
+  const block = new Uint8Array(SEGMENT_BLOCK_BYTES)
+  const filled = file.readAt(0, block)
+  return decodeSegmentHeader(block.subarray(0, filled), file.length(), firstEpoch)
+}
+
 /** The groups of one segment, from its first on. */
 export class SegmentFollower {
   readonly #file: LogFile
   readonly #header: SegmentHeader
   readonly #place: string
+  /** Where the file ends: that of a copy, after the last group that was there when it was made. */
+  readonly #endPosition: number
   #link: ChainLink
   #position = SEGMENT_FIRST_GROUP_OFFSET
 
-  /** @param place its path, for messages */
-  constructor(file: LogFile, header: SegmentHeader, place: string) {
+  /**
+   * @param place its path, for messages
+   * @param endPosition where the file ends; less than the header's length in a copy
+   */
+  constructor(
+    file: LogFile,
+    header: SegmentHeader,
+    place: string,
+    endPosition: number = header.segmentBytes,
+  ) {
     this.#file = file
     this.#header = header
     this.#place = place
+    this.#endPosition = endPosition
     this.#link = linkOfHeader(header)
+  }
+
+  /**
+   * Of a copy of a segment.
+   * @param firstEpoch which it should begin with
+   * @throws LogCorruptError
+   */
+  static ofCopy(
+    file: LogFile,
+    firstEpoch: number,
+    place: string,
+    endPosition: number,
+  ): SegmentFollower {
+    const read = readHeader(file, firstEpoch)
+    if (read.ok) return new SegmentFollower(file, read.header, place, endPosition)
+    const { byteOffset, mismatch } = read
+    throw new LogCorruptError({ file: place, byteOffset, epoch: firstEpoch }, mismatch)
   }
 
   /** Ordinal of the record that the next group begins with. */
@@ -148,15 +181,12 @@ export class SegmentFollower {
    * @throws LogCorruptError when something else stands here
    */
   next(): FollowedGroup | undefined {
-    const limit = Math.min(this.#file.length(), this.#header.segmentBytes)
+    const expected = this.#endPosition
+    const limit = Math.min(this.#file.length(), expected)
     const position = this.#position
     if (limit - position < GROUP_BYTES_MIN) {
-      if (limit === this.#header.segmentBytes) return undefined
-      const mismatch = {
-        what: 'segment length',
-        expected: this.#header.segmentBytes,
-        actual: limit,
-      }
+      if (limit === expected) return undefined
+      const mismatch = { what: 'segment length', expected, actual: limit }
       throw this.#corrupt(position, mismatch)
     }
     if (this.#endsAt(position)) return undefined

@@ -5,7 +5,12 @@ import { Random } from '@ringbolt/wal/simulation'
 import { describe, expect, test } from 'vitest'
 import { ChangesGoneError } from '../errors.ts'
 import { CommitReader } from './commit-reader.ts'
-import { LiveHistory, type LogHistory } from './log-history.ts'
+import {
+  type ArchivedSegment,
+  ArchiveHistory,
+  LiveHistory,
+  type LogHistory,
+} from './log-history.ts'
 
 const LOG_ID = new Uint8Array(16).fill(3)
 const seeds = Number(process.env['RINGBOLT_SEEDS'] ?? 60)
@@ -97,7 +102,7 @@ test.each(Array.from({ length: seeds }, (_, at) => firstSeed + at))(
             check(command)
           } catch (error) {
             if (!(error instanceof ChangesGoneError)) throw error
-            const oldest = history().oldest() ?? 0
+            const oldest = history().beginAfter(-1) ?? 0
             expect(oldest).toBeGreaterThan(before + 1)
             expect(error.facts).toEqual({
               from: before,
@@ -114,28 +119,88 @@ test.each(Array.from({ length: seeds }, (_, at) => firstSeed + at))(
   },
 )
 
-test('M9: a history may be in several parts: what one has no more, another has', () => {
+describe('an archive', () => {
   const random = new Random(5)
   const [earlier, later] = [new MemoryStore(), new MemoryStore()]
   const laterId = new Uint8Array(16).fill(4)
   const before = new Writer(makeLog(earlier), 0, random)
-  while (before.sequence < 200) before.group()
+  while (before.sequence < 400) before.group()
   const after = new Writer(makeLog(later, laterId), before.sequence, random)
   const baseSequence = before.sequence
-  while (after.sequence < 400) after.group()
-  const reader = new CommitReader(
-    [
-      new LiveHistory(() => later, { logId: laterId, baseSequence }),
-      new LiveHistory(() => earlier, { logId: LOG_ID, baseSequence: 0 }),
-    ],
-    17,
-  )
-  for (let sequence = 18; sequence <= after.sequence; sequence++) {
-    const command = reader.next(after.sequence)
-    expect(command?.sequence).toBe(sequence)
-    if (command !== undefined) check(command)
+  while (after.sequence < 800) after.group()
+
+  /** Copies of all segments of the earlier log, as far as they were written; in no order. */
+  const archived = before.log.segments.map(({ name, header, endPosition }): ArchivedSegment => {
+    const copy = new MemoryStore()
+    const target = copy.create(name)
+    const content = new Uint8Array(endPosition)
+    const source = earlier.open(name)
+    source.readAt(0, content)
+    source.close()
+    target.writeAt(0, [content])
+    target.close()
+    const { firstEpoch, firstSequence } = header
+    const open = () => ({ file: copy.open(name), firstEpoch, endPosition, baseSequence: 0 })
+    return { place: `archive/${name}`, firstCommit: firstSequence, open }
+  })
+
+  function readAll(from: number, kept: readonly ArchivedSegment[]): number {
+    const live = new LiveHistory(() => later, { logId: laterId, baseSequence })
+    const reader = new CommitReader([live, new ArchiveHistory(() => kept)], from)
+    try {
+      for (let sequence = from + 1; ; sequence++) {
+        const command = reader.next(after.sequence)
+        if (command === undefined) return sequence - 1
+        expect(command.sequence).toBe(sequence)
+        check(command)
+      }
+    } finally {
+      reader.close()
+    }
   }
-  reader.close()
+
+  test('M9: what the log has no more, the archive has', () => {
+    expect(archived.length).toBeGreaterThan(3)
+    for (let from = 0; from < baseSequence + 5; from += 7) {
+      expect(readAll(from, archived.toReversed())).toBe(after.sequence)
+    }
+  })
+
+  test('M9: where a segment is missing, it is said from where on there is one', () => {
+    const [first, second, third, ...rest] = archived
+    if (first === undefined || second === undefined || third === undefined) {
+      expect.unreachable('too few segments')
+    }
+    const oldest = third.firstCommit - 1
+    const from = second.firstCommit - 1
+    expect(() => readAll(0, [first, third, ...rest])).toThrow(
+      expect.objectContaining({ code: 'RINGBOLT_CHANGES_GONE', facts: { from, oldest } }),
+    )
+    expect(readAll(oldest, [third, ...rest])).toBe(after.sequence)
+    expect(() => readAll(0, [])).toThrow(
+      expect.objectContaining({ facts: { from: 0, oldest: baseSequence } }),
+    )
+  })
+
+  test('M9: a copy that is damaged, or shorter than it should be', () => {
+    const [first] = archived
+    const content = first?.open()
+    if (first === undefined || content === undefined) expect.unreachable('no segment')
+    const { file, endPosition } = content
+    const whole = new Uint8Array(endPosition)
+    file.readAt(0, whole)
+    const corrupt = expect.objectContaining({ code: 'RINGBOLT_CORRUPT' })
+    for (let length = endPosition - 8; length > 0; length -= 200) {
+      file.truncate(length)
+      expect(() => readAll(0, archived)).toThrow(corrupt)
+    }
+    file.writeAt(0, [whole])
+    file.writeAt(20, [Uint8Array.of(7)])
+    expect(() => readAll(0, archived)).toThrow(corrupt)
+    file.writeAt(0, [whole])
+    expect(readAll(0, archived)).toBe(after.sequence)
+    file.close()
+  })
 })
 
 describe('hostile bytes', () => {

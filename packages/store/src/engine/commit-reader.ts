@@ -18,6 +18,8 @@ export class CommitReader {
   #sequence: number
   #segment: HistorySegment | undefined
   #follower: SegmentFollower | undefined
+  /** Of the segment's log. */
+  #baseSequence = 0
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
   /** Of the record at `#at`, or the next one behind it. */
@@ -82,11 +84,11 @@ export class CommitReader {
         const { body } = found
         this.#bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
         this.#at = 0
-        this.#next = this.#segment!.baseSequence + found.firstSequence
+        this.#next = this.#baseSequence + found.firstSequence
         this.#bodyPosition = found.bodyPosition
         return
       }
-      if (looks === LOOKS_MAX) throw this.#missing(wanted)
+      if (looks === LOOKS_MAX) throw this.#missing(wanted, newest)
     }
   }
 
@@ -97,7 +99,7 @@ export class CommitReader {
     if (follower === undefined) return undefined
     try {
       for (let group = follower.next(); group !== undefined; group = follower.next()) {
-        const first = this.#segment!.baseSequence + group.firstSequence
+        const first = this.#baseSequence + group.firstSequence
         if (first + group.recordCount > wanted) return group
       }
     } catch (error) {
@@ -113,13 +115,20 @@ export class CommitReader {
       const segment = history.find(wanted)
       if (segment === undefined) continue
       this.#segment = segment
-      return segment.open()
+      const opened = segment.open()
+      this.#baseSequence = opened?.baseSequence ?? 0
+      return opened?.follower
     }
-    const begins = this.#histories.map((history) => history.oldest() ?? newest + 1)
-    throw new ChangesGoneError(this.#sequence, Math.min(newest + 1, ...begins) - 1)
+    throw this.#gone(wanted, newest)
   }
 
-  #missing(wanted: number): StoreCorruptError {
+  #gone(wanted: number, newest: number): ChangesGoneError {
+    const begins = this.#histories.map((history) => history.beginAfter(wanted) ?? newest + 1)
+    return new ChangesGoneError(this.#sequence, Math.min(newest + 1, ...begins) - 1)
+  }
+
+  #missing(wanted: number, newest: number): Error {
+    if (this.#segment?.isCopy === true) return this.#gone(wanted, newest)
     const place = { file: this.#segment?.place ?? 'the log', offset: 0 }
     return new StoreCorruptError(
       place,

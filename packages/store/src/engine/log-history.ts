@@ -5,25 +5,32 @@
  */
 import {
   type FollowedSegment,
+  type LogFile,
   type LogStore,
   SegmentFolder,
-  type SegmentFollower,
+  SegmentFollower,
 } from '@ringbolt/wal'
 
 export interface HistorySegment {
-  /** Its path, for messages; no other segment's. */
+  /** Its path, for messages. */
   readonly place: string
-  /** What a record's ordinal in the log is added to for its commit sequence. */
-  readonly baseSequence: number
+  /** A copy: what came after it was made may be nowhere. */
+  readonly isCopy: boolean
   /** Undefined when it was released meanwhile. */
-  open(): SegmentFollower | undefined
+  open(): OpenSegment | undefined
   /** Whether it is still there. */
   isThere(): boolean
 }
 
+export interface OpenSegment {
+  readonly follower: SegmentFollower
+  /** What a record's ordinal in the log is added to for its commit sequence. */
+  readonly baseSequence: number
+}
+
 export interface LogHistory {
-  /** Of the oldest commit that it has, or would have next; undefined: it has no segment. */
-  oldest(): number | undefined
+  /** Of the first segment that begins after a commit, its first commit. */
+  beginAfter(sequence: number): number | undefined
   /** The last of its segments that begins at or before a commit. */
   find(sequence: number): HistorySegment | undefined
 }
@@ -46,19 +53,23 @@ export class LiveHistory implements LogHistory {
     this.#identity = identity
   }
 
-  oldest(): number | undefined {
-    const first = this.#segments()[0]
-    return first && this.#firstOf(first)
+  beginAfter(sequence: number): number | undefined {
+    const segment = this.#segments().find((candidate) => this.#firstOf(candidate) > sequence)
+    return segment && this.#firstOf(segment)
   }
 
   find(sequence: number): HistorySegment | undefined {
     const segment = this.#segments().findLast((candidate) => this.#firstOf(candidate) <= sequence)
     const folder = this.#folder
     if (segment === undefined || folder === undefined) return undefined
+    const { baseSequence } = this.#identity
     return {
       place: folder.placeOf(segment.name),
-      baseSequence: this.#identity.baseSequence,
-      open: () => folder.open(segment),
+      isCopy: false,
+      open() {
+        const follower = folder.open(segment)
+        return follower && { follower, baseSequence }
+      },
       isThere: () => folder.has(segment.name),
     }
   }
@@ -75,4 +86,58 @@ export class LiveHistory implements LogHistory {
   #firstOf({ header }: FollowedSegment): number {
     return this.#identity.baseSequence + header.firstSequence
   }
+}
+
+/** A segment's copy in an archive, as far as its name says. */
+export interface ArchivedSegment {
+  readonly place: string
+  /** Sequence of its first commit. */
+  readonly firstCommit: number
+  /** Undefined when it was taken away. @throws what is wrong with the file */
+  open(): ArchivedContent | undefined
+}
+
+export interface ArchivedContent {
+  /** The segment's bytes, from its own first on. */
+  readonly file: LogFile
+  readonly firstEpoch: number
+  /** Where they end. */
+  readonly endPosition: number
+  readonly baseSequence: number
+}
+
+/** Copies of segments, of this log and of those before it. */
+export class ArchiveHistory implements LogHistory {
+  readonly #list: () => readonly ArchivedSegment[]
+
+  /** @param list what there is now, in any order */
+  constructor(list: () => readonly ArchivedSegment[]) {
+    this.#list = list
+  }
+
+  beginAfter(sequence: number): number | undefined {
+    const firsts = this.#list().map(({ firstCommit }) => firstCommit)
+    const begin = Math.min(...firsts.filter((first) => first > sequence))
+    return begin === Number.POSITIVE_INFINITY ? undefined : begin
+  }
+
+  find(sequence: number): HistorySegment | undefined {
+    const begun = this.#list().filter(({ firstCommit }) => firstCommit <= sequence)
+    const last = begun.toSorted((a, b) => a.firstCommit - b.firstCommit).at(-1)
+    if (last === undefined) return undefined
+    return {
+      place: last.place,
+      isCopy: true,
+      open: () => openCopy(last),
+      isThere: () => this.#list().some(({ place }) => place === last.place),
+    }
+  }
+}
+
+function openCopy(segment: ArchivedSegment): OpenSegment | undefined {
+  const content = segment.open()
+  if (content === undefined) return undefined
+  const { file, firstEpoch, endPosition, baseSequence } = content
+  const follower = SegmentFollower.ofCopy(file, firstEpoch, segment.place, endPosition)
+  return { follower, baseSequence }
 }

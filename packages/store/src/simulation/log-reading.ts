@@ -29,7 +29,7 @@ export function checkLog(
 ): string | undefined {
   if (log === undefined) return undefined
   const history = new LiveHistory(() => folders.openLogFolder(), log)
-  const first = history.oldest()
+  const first = history.beginAfter(-1)
   if (first === undefined) return 'the log of an open database has no segment'
   const changes: LastChanges = new Map()
   const reader = new CommitReader([history], first - 1)
