@@ -136,6 +136,16 @@ describe('every commit, each once', () => {
     cpSync(path, copy)
     cpSync(`${path}-wal`, `${copy}-wal`, { recursive: true })
     await db.close()
+    {
+      // To look at only: the log is there, and stays.
+      await using look = await open(copy, { ...SMALL, readOnly: true })
+      const seen: CommittedChanges[] = []
+      for await (const commit of look.changes({ from: 0, collections: [cells, notes] })) {
+        seen.push(commit)
+        if (seen.length === others.length + 1) break
+      }
+      expect(seen).toEqual([first, ...others])
+    }
     await using again = await open(copy, SMALL)
     await inThreads(again.share(), 'writeBothWays', [{ writer: 2, count: 50 }])
     const rest = (await read(again, first?.sequence ?? -1)).filter(({ changes }) =>

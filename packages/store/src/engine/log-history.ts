@@ -22,7 +22,7 @@ export interface HistorySegment {
   isThere(): boolean
 }
 
-export interface OpenSegment {
+interface OpenSegment {
   readonly follower: SegmentFollower
   /** What a record's ordinal in the log is added to for its commit sequence. */
   readonly baseSequence: number
@@ -97,7 +97,7 @@ export interface ArchivedSegment {
   open(): ArchivedContent | undefined
 }
 
-export interface ArchivedContent {
+interface ArchivedContent {
   /** The segment's bytes, from its own first on. */
   readonly file: LogFile
   readonly firstEpoch: number

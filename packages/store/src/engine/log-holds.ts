@@ -7,8 +7,8 @@
  * Invariants
  *  H1 A hold's sequence only grows while it is held; it is stored before its reader looks for a segment. So what it looks
  *     for is there already gone, which it finds out, or stays.
- *  H2 The high word is stored last when the sequence grows and loaded first: a torn look gives too low a sequence,
- *     which keeps too much for a moment, never too little.
+ *  H2 The high word is stored last when the sequence grows, and loaded before and after the low one: a look gives the
+ *     sequence that its reader has said, or is just saying, or a lower one, never one that it has yet to say.
  */
 import { AtomicsMemory, FRAME_ALIGNMENT_BYTES, type SharedMemory } from '@ringbolt/ring'
 import type { SegmentedLog } from '@ringbolt/wal'
@@ -45,19 +45,30 @@ export class LogHolds {
   held(): { readonly readers: number; readonly oldest: number } {
     let readers = 0
     let oldest = Number.POSITIVE_INFINITY
-    for (let word = 0; word < HOLDS * WORDS; word += WORDS) {
-      if (this.#memory.load(word + WORD_OWNER) === NO_OWNER) continue
-      const high = this.#memory.load(word + WORD_HIGH)
-      if (high === NOT_YET) continue
+    for (const word of wordsOf(this.#memory)) {
+      const sequence = this.#sequenceOf(word)
+      if (sequence === undefined) continue
       readers++
-      oldest = Math.min(oldest, high * LOW_RANGE + this.#memory.load(word + WORD_LOW))
+      oldest = Math.min(oldest, sequence)
     }
     return { readers, oldest }
   }
 
+  #sequenceOf(word: number): number | undefined {
+    const memory = this.#memory
+    if (memory.load(word + WORD_OWNER) === NO_OWNER) return undefined
+    for (let high = memory.load(word + WORD_HIGH); ; ) {
+      const low = memory.load(word + WORD_LOW)
+      // It may have become another reader's hold in between: the two words must be one reader's (H2).
+      const again = memory.load(word + WORD_HIGH)
+      if (again === high) return high === NOT_YET ? undefined : high * LOW_RANGE + low
+      high = again
+    }
+  }
+
   /** @throws StoreFullError */
   take(threadId: number, sequence: number): LogHold {
-    for (let word = 0; word < HOLDS * WORDS; word += WORDS) {
+    for (const word of wordsOf(this.#memory)) {
       // The hold is this thread's from here on; only the thread itself and its death free it.
       const found = this.#memory.compareExchange(word + WORD_OWNER, NO_OWNER, ownerOf(threadId))
       if (found === NO_OWNER) return new LogHold(this.#memory, word, sequence)
@@ -95,7 +106,7 @@ export class LogHold {
 
 /** After a thread's death. */
 export function freeLogHolds(memory: SharedMemory, threadId: number): void {
-  for (let word = 0; word < HOLDS * WORDS; word += WORDS) {
+  for (const word of wordsOf(memory)) {
     if (memory.load(word + WORD_OWNER) === ownerOf(threadId)) free(memory, word)
   }
 }
@@ -109,9 +120,18 @@ function free(memory: SharedMemory, word: number): void {
 /** All of them free. */
 export function makeLogHolds(): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(HOLDS * WORDS * 4)
-  const memory = new AtomicsMemory(buffer)
-  for (let word = 0; word < HOLDS * WORDS; word += WORDS) free(memory, word)
+  formatLogHolds(new AtomicsMemory(buffer))
   return buffer
+}
+
+/** As many as there is room for, before the memory is shared. */
+export function formatLogHolds(memory: SharedMemory): void {
+  for (const word of wordsOf(memory)) free(memory, word)
+}
+
+function* wordsOf(memory: SharedMemory): Generator<number, void, undefined> {
+  const words = memory.byteLength / 4
+  for (let word = 0; word + WORDS <= words; word += WORDS) yield word
 }
 
 /**
