@@ -29,8 +29,12 @@ class OneCommand implements CommitSource {
     return Promise.resolve(false)
   }
 
-  close(): void {
+  stop(): void {
     this.sequence = 2
+  }
+
+  close(): void {
+    this.stop()
   }
 }
 

@@ -71,6 +71,7 @@ export class Changes implements AsyncIterableIterator<CommittedChanges, undefine
   readonly #onEnd: () => void
   #last: Promise<unknown> = Promise.resolve()
   #isOver = false
+  #isClosed = false
 
   /** @param onEnd called once, however it ends */
   constructor(source: CommitSource, engine: Engine, options: ChangesOptions, onEnd: () => void) {
@@ -108,10 +109,17 @@ export class Changes implements AsyncIterableIterator<CommittedChanges, undefine
 
   /** The same. Idempotent. */
   close(): void {
-    if (this.#isOver) return
     this.#isOver = true
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#source.close()
     this.#onEnd()
+  }
+
+  /** The database is being closed, which keeps the log of those that have not read it: this is one of them. */
+  stop(): void {
+    this.#isOver = true
+    this.#source.stop()
   }
 
   [Symbol.asyncIterator](): this {
@@ -129,9 +137,8 @@ export class Changes implements AsyncIterableIterator<CommittedChanges, undefine
         this.#signal?.throwIfAborted()
         const found = this.#read()
         if (found !== undefined) return { done: false, value: found }
-        if (!(await this.#source.more(this.#signal))) break
+        if (!(await this.#source.more(this.#signal))) this.#isOver = true
       }
-      this.close()
       return { done: true, value: undefined }
     } catch (error) {
       this.close()

@@ -24,7 +24,9 @@ export interface CommitSource {
    * @throws what ended the sequencer; the signal's reason
    */
   more(signal: AbortSignal | undefined): Promise<boolean>
-  /** Ends `more`, lets go of files and of what is kept of the log. Idempotent. */
+  /** There is nothing more from now on, but its place in the log is kept. */
+  stop(): void
+  /** The same, and lets go of the place. Idempotent. */
   close(): void
 }
 

@@ -182,7 +182,11 @@ export class Database {
 
   async #closeParts(): Promise<void> {
     for (const snapshot of this.#snapshots) snapshot.close()
-    for (const changes of this.#changes) changes.close()
-    await this.#close?.()
+    for (const changes of this.#changes) changes.stop()
+    try {
+      await this.#close?.()
+    } finally {
+      for (const changes of this.#changes) changes.close()
+    }
   }
 }

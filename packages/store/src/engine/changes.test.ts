@@ -1,11 +1,12 @@
 /** Changes of whole databases: real files, real threads. */
-import { cpSync, readdirSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorToPlain, type PlainError } from '@ringbolt/ring'
 import { Random } from '@ringbolt/wal/simulation'
 import { describe, expect, test } from 'vitest'
 import type { Changes, CommittedChanges } from '../client/changes.ts'
 import { defineCollection } from '../client/define-collection.ts'
+import { checkFile } from './check-file.ts'
 import { attach, type Database, open } from './open.ts'
 import { blobs, cells, notes, textOf } from './testing/collections.ts'
 import { testFolders } from './testing/folders.ts'
@@ -181,6 +182,34 @@ describe('every commit, each once', () => {
         version: 1,
       },
     ])
+  })
+
+  test('M9: whoever is behind when the database is closed finds his place when it is open again', async () => {
+    const path = pathOf()
+    let from: number
+    {
+      await using db = await open(path, SMALL)
+      const changes = db.changes()
+      for (let id = 1; id <= 20; id++)
+        await db.collection(cells).insert({ id, group: 1, value: id })
+      for (let id = 1; id <= 7; id++) await changes.next()
+      from = changes.sequence
+    }
+    expect(existsSync(`${path}-wal`)).toBe(true)
+    for (let round = 0; round < 2; round++) {
+      await using db = await open(path, SMALL)
+      expect(db.collection(cells).count()).toBe(20)
+      const changes = db.changes({ from })
+      const { value } = await changes.next()
+      expect(value?.changes[0]?.id).toBe(8 + round)
+      from = changes.sequence
+    }
+    {
+      await using db = await open(path, SMALL)
+      expect((await read(db, from)).length).toBe(20 - 9)
+    }
+    expect(existsSync(`${path}-wal`)).toBe(false)
+    expect(checkFile(path)).toEqual([])
   })
 
   test('M9: kinds say what is known; system commits only move the sequence', async () => {

@@ -106,10 +106,13 @@ export class Checkpointer {
     return true
   }
 
-  /** All at once, for the end: what is published is the whole database, and the log is not needed. */
-  finishClean(): void {
+  /**
+   * All at once, for the end: what is published is the whole database.
+   * @param clean the log is not needed any more
+   */
+  finishAll(clean: boolean): void {
     if (this.#running !== undefined) this.#finish(this.#running)
-    this.#finish(this.#begin(true))
+    this.#finish(this.#begin(clean))
   }
 
   #begins(logLsn: number): boolean {

@@ -32,10 +32,12 @@ export class LogCommits implements CommitSource {
   readonly #parts: LogCommitsParts
   readonly #reader: CommitReader
   readonly #hold: LogHold
-  readonly #closed: Promise<void>
-  #resolveClosed: () => void = () => undefined
-  #isClosed = false
+  readonly #stopped: Promise<void>
+  #resolveStopped: () => void = () => undefined
+  #isStopped = false
   #sinceMove = 0
+  /** Who asks for the next commit has done with those up to here; he may begin again with the one that he was given. */
+  #settled: number
 
   /**
    * @param from the last commit that is not wanted; undefined: the newest
@@ -46,10 +48,11 @@ export class LogCommits implements CommitSource {
     const begin = from ?? newest
     if (begin > newest) throw new ChangesGoneError(begin, newest)
     this.#parts = parts
+    this.#settled = begin
     this.#hold = parts.holds.take(currentThreadId, begin)
     this.#reader = new CommitReader(parts.histories, begin)
-    this.#closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve
+    this.#stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve
     })
   }
 
@@ -58,12 +61,12 @@ export class LogCommits implements CommitSource {
   }
 
   next(): CommittedCommand | undefined {
-    if (this.#isClosed) return undefined
+    if (this.#isStopped) return undefined
+    this.#settled = this.sequence
     const command = this.#read()
     if (command === undefined || ++this.#sinceMove === COMMITS_PER_MOVE) {
       this.#sinceMove = 0
-      // Not past the command that is being given: who stops there comes again with the one before it.
-      this.#hold.moveTo(command === undefined ? this.sequence : command.sequence - 1)
+      this.#hold.moveTo(this.#settled)
     }
     return command
   }
@@ -86,12 +89,12 @@ export class LogCommits implements CommitSource {
       for (;;) {
         // Before what it announces, so that nothing is missed in between.
         const seen = watermarks.signal
-        if (this.#isClosed || control.closeWanted) return false
+        if (this.#isStopped || control.closeWanted) return false
         if (newest() > this.sequence) return true
         assertSound()
         const wake = watermarks.waitAsync(seen, Number.POSITIVE_INFINITY)
         if (wake === undefined) continue
-        await threadEnvironment.alive(Promise.race([wake, this.#closed, abort.promise]))
+        await threadEnvironment.alive(Promise.race([wake, this.#stopped, abort.promise]))
         signal?.throwIfAborted()
       }
     } finally {
@@ -99,12 +102,17 @@ export class LogCommits implements CommitSource {
     }
   }
 
-  close(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
+  stop(): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#hold.moveTo(this.#settled)
     this.#reader.close()
+    this.#resolveStopped()
+  }
+
+  close(): void {
+    this.stop()
     this.#hold.release()
-    this.#resolveClosed()
   }
 }
 

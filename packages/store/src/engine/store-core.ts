@@ -182,15 +182,24 @@ export class StoreCore {
       if (!this.#settings.readOnly) this.#drain()
       this.#writeStats()
       if (main !== undefined && segments !== undefined) {
-        this.#checkpointer?.finishClean()
+        const isLogDone = !this.#hasReadersBehind
+        this.#checkpointer?.finishAll(isLogDone)
         this.#log.close()
-        if (this.#folders !== undefined) removeStoreLog(this.#folders, segments.logId)
+        if (this.#folders !== undefined && isLogDone) {
+          removeStoreLog(this.#folders, segments.logId)
+        }
         main.trim()
       }
     } finally {
       this.#log.close()
       main?.close()
     }
+  }
+
+  /** Somebody who reads changes has not come to the end: he goes on when the database is open again. */
+  get #hasReadersBehind(): boolean {
+    const oldest = this.#logHolds.oldest()
+    return oldest !== undefined && oldest < this.#sink.published.sequence
   }
 
   #makeSink(): StoreSink {
