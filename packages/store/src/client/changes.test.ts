@@ -22,7 +22,7 @@ class OneCommand implements CommitSource {
     this.sequence++
     const bytes = Buffer.from(this.#command)
     const place = { file: 'app.db-wal/1.seg', offset: 4176 }
-    return { sequence: 2, bytes, start: 0, end: bytes.length, ...place }
+    return { sequence: 2, timeMs: 0, bytes, start: 0, end: bytes.length, ...place }
   }
 
   more(): Promise<boolean> {

@@ -48,6 +48,8 @@ export type Change = PutOf<'insert'> | PutOf<'update'> | PutOf<'put'> | ChangeOf
 export interface CommittedChanges {
   /** What to begin from to get what comes after it. */
   readonly sequence: number
+  /** When it was written to the log: milliseconds since 1970, by that process's clock, which may jump. */
+  readonly timeMs: number
   /** In no order that means anything: all of them happened at once. */
   readonly changes: readonly Change[]
 }
@@ -152,7 +154,8 @@ export class Changes implements AsyncIterableIterator<CommittedChanges, undefine
       const command = this.#source.next()
       if (command === undefined) return undefined
       const changes = this.#translator.changesOf(command)
-      if (changes.length > 0) return { sequence: command.sequence, changes }
+      const { sequence, timeMs } = command
+      if (changes.length > 0) return { sequence, timeMs, changes }
     }
   }
 }

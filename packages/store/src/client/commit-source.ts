@@ -2,6 +2,8 @@
 
 export interface CommittedCommand {
   readonly sequence: number
+  /** When its group was written: milliseconds since 1970, by the clock of whoever wrote it. */
+  readonly timeMs: number
   /** The command stands in [start, end); the bytes do not change any more. */
   readonly bytes: Buffer
   readonly start: number

@@ -173,6 +173,7 @@ describe('every commit, each once', () => {
     expect(await gone.next()).toEqual({ done: true, value: undefined })
     await db.collection(cells).insert({ id: 2, group: 1, value: 2 })
     const { value } = await db.changes({ from: last }).next()
+    expect(Math.abs(Date.now() - (value?.timeMs ?? 0))).toBeLessThan(60_000)
     expect(value?.changes).toEqual([
       {
         kind: 'insert',

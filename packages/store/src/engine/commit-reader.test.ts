@@ -3,7 +3,9 @@ import { isRingboltError } from '@ringbolt/ring'
 import { frameBytesOf, lsnOf, MemoryStore, SegmentedLog, writeFrame } from '@ringbolt/wal'
 import { Random } from '@ringbolt/wal/simulation'
 import { describe, expect, test } from 'vitest'
+import type { CommittedCommand } from '../client/commit-source.ts'
 import { ChangesGoneError } from '../errors.ts'
+import { encodeNoteFrame } from '../sequencer/group-note.ts'
 import { CommitReader } from './commit-reader.ts'
 import {
   type ArchivedSegment,
@@ -24,7 +26,7 @@ function recordOf(sequence: number, length: number): Buffer {
   return Buffer.from(`${sequence} `.repeat(length))
 }
 
-/** Groups of frames, some of which are no commits: aborted ones, as notes are. */
+/** Groups of frames, some of which are no commits: a note at their head, aborted ones anywhere. */
 class Writer {
   readonly log: SegmentedLog
   sequence: number
@@ -38,11 +40,12 @@ class Writer {
 
   group(): void {
     const random = this.#random
-    const frames: Buffer[] = []
+    const timeMs = this.sequence
+    const frames = [encodeNoteFrame({ pageIds: [], reclaimedPagesMax: 0, timeMs })]
     let records = 0
-    let aborted = 0
+    let aborted = 1
     const count = random.between(1, 5)
-    while (frames.length < count) {
+    while (frames.length <= count) {
       if (random.chance(0.2)) {
         const length = random.between(1, 40)
         const frame = Buffer.alloc(frameBytesOf(length))
@@ -63,7 +66,10 @@ class Writer {
   }
 }
 
-function check(command: { bytes: Buffer; start: number; end: number; sequence: number }): void {
+function check(command: CommittedCommand): void {
+  // In the test, the sequence of the commit before its group.
+  expect(command.timeMs).toBeLessThan(command.sequence)
+  expect(command.timeMs).toBeGreaterThan(command.sequence - 6)
   const text = command.bytes.toString('latin1', command.start, command.end)
   expect(text.split(' ', 1)[0]).toBe(`${command.sequence}`)
 }
@@ -262,13 +268,29 @@ describe('hostile bytes', () => {
     const file = store.open(first?.name ?? '')
     const whole = new Uint8Array(file.length())
     file.readAt(0, whole)
-    for (let length = whole.length - 8; length > 0; length -= 104) {
+    for (let length = (first?.endPosition ?? 0) - 8; length > 0; length -= 104) {
       file.truncate(length)
       expect(readAll()).toBe('RINGBOLT_CORRUPT')
     }
     file.writeAt(0, [whole])
     file.close()
     expect(readAll()).toBe(`read ${newest - baseSequence}`)
+  })
+
+  test('M9: a group without a note is none of a database', () => {
+    const other = new MemoryStore()
+    const log = makeLog(other)
+    log.append(recordOf(1, 1))
+    log.sync()
+    const identity = { logId: LOG_ID, baseSequence: 0 }
+    const reader = new CommitReader([new LiveHistory(() => other, identity)], 0)
+    expect(() => reader.next(1)).toThrow(
+      expect.objectContaining({
+        code: 'RINGBOLT_CORRUPT',
+        facts: expect.objectContaining({ what: 'the head of a group', actual: 'a record' }),
+      }),
+    )
+    reader.close()
   })
 
   test('M9: a commit that is said to be there, and is not', () => {

@@ -8,6 +8,7 @@ import { FRAME_HEADER_BYTES, FRAME_LENGTH_MASK } from '@ringbolt/ring'
 import { type FollowedGroup, frameBytesOf, type SegmentFollower } from '@ringbolt/wal'
 import type { CommittedCommand } from '../client/commit-source.ts'
 import { ChangesGoneError, StoreCorruptError } from '../errors.ts'
+import { timeOfGroup } from '../sequencer/group-note.ts'
 import type { HistorySegment, LogHistory } from './log-history.ts'
 
 /** A segment that is found twice and does not have the commit will not have it the third time. */
@@ -25,6 +26,7 @@ export class CommitReader {
   /** Of the record at `#at`, or the next one behind it. */
   #next = 0
   #bodyPosition = 0
+  #timeMs = 0
 
   /**
    * @param histories asked in turn
@@ -73,7 +75,8 @@ export class CommitReader {
     const sequence = this.#next++
     if (sequence <= this.#sequence) return undefined
     this.#sequence = sequence
-    return { sequence, bytes, start, end: start + length, file: this.#segment!.place, offset }
+    const [timeMs, file] = [this.#timeMs, this.#segment!.place]
+    return { sequence, timeMs, bytes, start, end: start + length, file, offset }
   }
 
   #readGroup(newest: number): void {
@@ -86,10 +89,18 @@ export class CommitReader {
         this.#at = 0
         this.#next = this.#baseSequence + found.firstSequence
         this.#bodyPosition = found.bodyPosition
+        this.#timeMs = this.#timeOf(this.#bytes)
         return
       }
       if (looks === LOOKS_MAX) throw this.#missing(wanted, newest)
     }
+  }
+
+  #timeOf(body: Buffer): number {
+    const timeMs = timeOfGroup(body)
+    if (typeof timeMs === 'number') return timeMs
+    const place = { file: this.#segment!.place, offset: this.#bodyPosition }
+    throw new StoreCorruptError(place, 'the head of a group', 'its note', timeMs)
   }
 
   /** The group with the commit; undefined: not in this segment, or no longer. */
