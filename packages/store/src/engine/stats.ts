@@ -29,7 +29,7 @@ export interface StoreStats {
     /** Of its segment files, spare ones not counted. */
     readonly fileBytes: number
     readonly segments: number
-    /** Written groups, each of one or more commits. */
+    /** Written groups: of one or more commits each, now and then of upkeep alone. */
     readonly groups: number
     /** Of records written. */
     readonly bytesWritten: number
