@@ -94,7 +94,7 @@ test('S11 S5: aborted workers give back places, snapshots and iterations, more o
   }
   expect(await workers.run({ text: 'after', count: 1, blocking: false })).toHaveLength(1)
   await db.collection(notes).insert({ text: 'last', ordinal: 0 })
-  expect(db.stats().pins).toBe(0)
+  expect(db.stats().snapshots.open).toBe(0)
 })
 
 test('S11: a worker that runs out of memory takes nobody with it', async () => {
@@ -108,7 +108,7 @@ test('S11: a worker that runs out of memory takes nobody with it', async () => {
     expect(await workers.run({ text: 'after', count: 2, blocking: true })).toHaveLength(2)
   }
   await db.collection(notes).insert({ text: 'last', ordinal: 0 })
-  expect(db.stats().pins).toBe(0)
+  expect(db.stats().snapshots.open).toBe(0)
 })
 
 test('a task finds its own workerData beside the database', async () => {

@@ -89,6 +89,34 @@ export class SnapshotExpiredError extends RingboltError {
   }
 }
 
+/**
+ * The log, and its archive, no longer reach back to where changes are to begin, or the database has no such commit:
+ * it is another one, or was restored to an earlier state. `RINGBOLT_CHANGES_GONE`
+ */
+export class ChangesGoneError extends RingboltError {
+  /** @param oldest the lowest sequence that changes can begin from, when `from` is too low; else the newest commit */
+  constructor(from: number, oldest: number) {
+    const why =
+      from > oldest
+        ? `the newest commit is ${oldest}`
+        : `what is there begins after commit ${oldest}: read the documents themselves, then go on from there`
+    super('RINGBOLT_CHANGES_GONE', `there are no changes from commit ${from} on: ${why}`, {
+      from,
+      oldest,
+    })
+  }
+}
+
+/** The database has no log, being in memory: there are no changes to read. `RINGBOLT_CHANGES_UNAVAILABLE` */
+export class ChangesUnavailableError extends RingboltError {
+  constructor() {
+    super(
+      'RINGBOLT_CHANGES_UNAVAILABLE',
+      'a database in memory keeps no log, so that it has no changes to read',
+    )
+  }
+}
+
 /** An update of a document that is not there. `RINGBOLT_NOT_FOUND` */
 export class NotFoundError extends RingboltError {
   constructor(collection: string, id: number | string) {

@@ -9,6 +9,7 @@ export {
   RingboltError,
 } from '@ringbolt/ring'
 export * from './backup/errors.ts'
+export type { Change, Changes, ChangesOptions, CommittedChanges } from './client/changes.ts'
 export { Collection } from './client/collection.ts'
 export {
   type CollectionDefinition,
@@ -26,6 +27,16 @@ export type { StoreHandle } from './engine/attachment.ts'
 export type { BackupOptions, BackupProgress, BackupResult } from './engine/backup.ts'
 export { checkFile } from './engine/check-file.ts'
 export { type CompactOptions, type CompactResult, compact } from './engine/compact.ts'
+export {
+  type CheckpointEvent,
+  type ConflictEvent,
+  EVENT_CHANNELS,
+  type FailedEvent,
+  type GroupsEvent,
+  type SlowSyncEvent,
+  type SnapshotsRevokedEvent,
+} from './engine/events.ts'
+export type { Latency } from './engine/latency-histogram.ts'
 export { attach, Database, open } from './engine/open.ts'
 export type { OpenOptions } from './engine/options.ts'
 export { type RestoreOptions, type RestoreResult, restore } from './engine/restore.ts'

@@ -33,6 +33,12 @@ export type { LeftOut, RecoveryPolicy, RecoveryReport } from './recovery-report.
 export { removeLog } from './remove-log.ts'
 export { segmentName } from './segment.ts'
 export {
+  type FollowedGroup,
+  type FollowedSegment,
+  SegmentFolder,
+  SegmentFollower,
+} from './segment-follower.ts'
+export {
   type LogStats,
   SegmentedLog,
   type SegmentInfo,

@@ -20,7 +20,7 @@ export interface ChainLink {
   readonly previous: number
 }
 
-function linkOfHeader(header: SegmentHeader): ChainLink {
+export function linkOfHeader(header: SegmentHeader): ChainLink {
   return {
     epoch: header.firstEpoch,
     lsn: header.firstLsn,

@@ -45,13 +45,16 @@ export class SegmentReader {
   readonly #file: LogFile
   readonly #logId: Uint8Array
   readonly #reuse: boolean
+  readonly #windowBytes: number
   #window: Uint8Array = NOTHING
   #windowStart = 0
 
-  constructor(file: LogFile, logId: Uint8Array, reuse: boolean) {
+  /** @param windowBytes read at once; 0: no byte beyond what is asked for */
+  constructor(file: LogFile, logId: Uint8Array, reuse: boolean, windowBytes = WINDOW_BYTES) {
     this.#file = file
     this.#logId = logId
     this.#reuse = reuse
+    this.#windowBytes = windowBytes
   }
 
   /**
@@ -110,7 +113,7 @@ export class SegmentReader {
   }
 
   #fill(position: number, length: number, limit: number): void {
-    const wanted = Math.max(0, Math.min(Math.max(length, WINDOW_BYTES), limit - position))
+    const wanted = Math.max(0, Math.min(Math.max(length, this.#windowBytes), limit - position))
     // A window that is not reused belongs to those who hold views of it.
     const buffer =
       this.#reuse && this.#window.buffer.byteLength >= wanted

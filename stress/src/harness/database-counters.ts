@@ -13,6 +13,13 @@ export interface DatabaseCounters {
 }
 
 export function countersOf(stats: StoreStats): DatabaseCounters {
-  const { commits, refusals, syncs, syncMsTotal, logBytes, filePages } = stats
-  return { commits, refusals, syncs, syncMsTotal, logBytes, filePages }
+  const { commits, refusals, log, file } = stats
+  return {
+    commits,
+    refusals: Object.values(refusals).reduce((sum, count) => sum + count, 0),
+    syncs: log.syncs.count,
+    syncMsTotal: log.syncs.totalMs,
+    logBytes: log.bytes,
+    filePages: file.pages,
+  }
 }

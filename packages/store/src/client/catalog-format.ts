@@ -5,6 +5,11 @@
  *   01 + name in UTF-8              a collection
  *   02 + collection id, u32         the next id that no thread has leased
  *   03 + collection id, u32 + u8    a shape: the keys of many documents (`document/shapes.ts`)
+ *   04 + collection id, u32         a collection's life: its name and primary tree, for good
+ *   05                              the last commit that dropped a collection whose life is forgotten
+ *
+ * A life is put once when the collection is made, and once when it is dropped, so the entry's sequence says when that was.
+ * It and the shapes outlive the collection: the log may hold documents of it (`collection-history.ts`).
  *
  * Numbers are big-endian, values JSON. Every change of collections also changes the head under the condition that
  * it is still the same, so these changes are one after another. Collection ids and definition numbers are
@@ -19,7 +24,7 @@ export const CATALOG_TREE = 0
 
 export const HEAD_KEY: Uint8Array = Uint8Array.of(0)
 
-const Kind = { collection: 1, lease: 2, shape: 3 } as const
+const Kind = { collection: 1, lease: 2, shape: 3, life: 4, forgotten: 5 } as const
 const FORMAT = 1
 const U32_MAX = 0xffff_ffff
 
@@ -39,6 +44,14 @@ export interface CollectionEntry {
   /** Of the primary tree; changes with each change of this entry. */
   readonly definition: number
   readonly indexes: readonly IndexInfo[]
+}
+
+export interface CollectionLife {
+  readonly name: string
+  /** The primary tree. */
+  readonly tree: number
+  /** Commit sequence at which it was made: known once it is dropped. */
+  readonly made?: number
 }
 
 export function collectionKey(name: string): Uint8Array {
@@ -79,6 +92,21 @@ function numberedKey(kind: number, collectionId: number): Uint8Array {
   )
 }
 
+export const FORGOTTEN_KEY: Uint8Array = Uint8Array.of(Kind.forgotten)
+
+export const LIFE_KEYS: { readonly from: Uint8Array; readonly to: Uint8Array } = {
+  from: Uint8Array.of(Kind.life),
+  to: Uint8Array.of(Kind.life + 1),
+}
+
+export function lifeKey(collectionId: number): Uint8Array {
+  return numberedKey(Kind.life, collectionId)
+}
+
+export function isLifeKey(key: Uint8Array): boolean {
+  return key[0] === Kind.life
+}
+
 export function encodeHead(head: CatalogHead): Uint8Array {
   return encode({ format: FORMAT, ...head })
 }
@@ -98,6 +126,14 @@ export function encodeShape(keys: readonly string[]): Uint8Array {
 
 function encode(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value))
+}
+
+export function encodeLife(life: CollectionLife): Uint8Array {
+  return encode({ format: FORMAT, ...life })
+}
+
+export function encodeForgotten(sequence: number): Uint8Array {
+  return encode(sequence)
 }
 
 export function decodeHead(bytes: Buffer): CatalogHead {
@@ -149,6 +185,25 @@ export function decodeShape(key: Buffer, bytes: Buffer): { id: number; keys: rea
   const keys = parse(bytes, 'shape')
   if (!isTexts(keys)) throw corrupt('shape', 'a list of text', typeof keys)
   return { id: key[5] ?? 0, keys }
+}
+
+export function decodeLife(key: Buffer, bytes: Buffer): CollectionLife & { readonly id: number } {
+  if (key.length !== 5) throw corrupt('key of a life', '5 bytes', `${key.length} bytes`)
+  const id = key.readUInt32BE(1)
+  const fields = formatted(bytes, `life of collection ${id}`)
+  const { name } = fields
+  if (typeof name !== 'string') throw corrupt(`name of collection ${id}`, 'text', typeof name)
+  const tree = integer(fields, 'tree', 1, TREES_MAX - 1)
+  if (fields['made'] === undefined) return { id, name, tree }
+  return { id, name, tree, made: integer(fields, 'made', 0, Number.MAX_SAFE_INTEGER) }
+}
+
+export function decodeForgotten(bytes: Buffer): number {
+  const sequence = parse(bytes, 'last forgotten commit')
+  if (typeof sequence === 'number' && Number.isSafeInteger(sequence) && sequence >= 0) {
+    return sequence
+  }
+  throw corrupt('last forgotten commit', 'a number from 0', String(sequence))
 }
 
 function formatted(bytes: Buffer, what: string): Record<string, unknown> {

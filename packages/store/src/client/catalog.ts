@@ -19,10 +19,16 @@ import {
   collectionKey,
   decodeCollection,
   decodeHead,
+  decodeLife,
   encodeCollection,
+  encodeForgotten,
   encodeHead,
+  encodeLife,
+  FORGOTTEN_KEY,
   HEAD_KEY,
+  LIFE_KEYS,
   leaseKey,
+  lifeKey,
   shapeKeys,
 } from './catalog-format.ts'
 import { CollectionBinding, CollectionState } from './collection-state.ts'
@@ -31,6 +37,8 @@ import { Attempts, commit, type Work, type WorkContext } from './work.ts'
 
 const CHANGE_RETRIES_MAX = 1000
 const CATALOG_DEFINITION = 1
+/** Of dropped collections: who reads changes from before earlier ones' end is told that they are gone. */
+const DROPPED_LIVES_MAX = 256
 
 export class Catalog {
   readonly #context: WorkContext
@@ -166,15 +174,39 @@ export class CatalogDraft {
     this.#command.put(CATALOG_TREE, collectionKey(entry.name), encodeCollection(entry))
   }
 
+  /** A new one, which has a life from now on. */
+  makeCollection(entry: CollectionEntry): void {
+    const { id, name, tree } = entry
+    this.putCollection(entry)
+    this.#command.put(CATALOG_TREE, lifeKey(id), encodeLife({ name, tree }))
+  }
+
   dropCollection(entry: CollectionEntry): void {
-    this.#command.checkDefinition(entry.tree, entry.definition)
-    this.#command.delete(CATALOG_TREE, collectionKey(entry.name))
-    this.#command.delete(CATALOG_TREE, leaseKey(entry.id))
-    for (const { key } of this.#view.entries(CATALOG_TREE, shapeKeys(entry.id))) {
-      this.#command.delete(CATALOG_TREE, key)
-    }
+    const { id, name, tree } = entry
+    this.#command.checkDefinition(tree, entry.definition)
+    this.#command.delete(CATALOG_TREE, collectionKey(name))
+    this.#command.delete(CATALOG_TREE, leaseKey(id))
+    const made = this.#view.get(CATALOG_TREE, lifeKey(id))?.sequence ?? 0
+    this.#command.put(CATALOG_TREE, lifeKey(id), encodeLife({ name, tree, made }))
+    this.#forgetOldest()
     for (const index of entry.indexes) this.#command.dropTree(index.tree)
     this.#command.dropTree(entry.tree)
+  }
+
+  /** Keeps the lives, and shapes, of so many dropped collections only. */
+  #forgetOldest(): void {
+    const dropped = [...this.#view.entries(CATALOG_TREE, LIFE_KEYS)]
+      .map(({ key, value, sequence }) => ({ ...decodeLife(key, value), key, sequence }))
+      .filter(({ made }) => made !== undefined)
+      .toSorted((a, b) => a.sequence - b.sequence)
+    const forgotten = dropped.slice(0, Math.max(0, dropped.length + 1 - DROPPED_LIVES_MAX))
+    for (const { id, key, sequence } of forgotten) {
+      this.#command.delete(CATALOG_TREE, key)
+      for (const shape of this.#view.entries(CATALOG_TREE, shapeKeys(id))) {
+        this.#command.delete(CATALOG_TREE, shape.key)
+      }
+      this.#command.put(CATALOG_TREE, FORGOTTEN_KEY, encodeForgotten(sequence))
+    }
   }
 
   /** @returns false when there is none */

@@ -55,7 +55,7 @@ test('S2: at most 1,023 are in flight, the others follow in order, and each gets
     results.push(commands.commit(builder))
   }
   rig.drain()
-  expect(rig.sink.commits + rig.sink.refused).toBe(IN_FLIGHT)
+  expect(rig.sink.commits + rig.sink.refusals.conflict).toBe(IN_FLIGHT)
   for (const [at, result] of (await rig.settle(Promise.all(results))).entries()) {
     expect(result).toEqual(at % 3 === 0 ? { reason: 'conflict', operation: 0 } : undefined)
   }

@@ -3,11 +3,13 @@
  *
  * Threads: belongs to the thread that made it, like its engine; each thread makes its own.
  */
-import { StoreClosedError } from '../errors.ts'
+import { ChangesUnavailableError, StoreClosedError } from '../errors.ts'
 import { AutocommitWriter } from './autocommit-writer.ts'
 import { Catalog } from './catalog.ts'
+import { Changes, type ChangesOptions, checkChangesOptions } from './changes.ts'
 import { Collection, CollectionCache } from './collection.ts'
 import { NewestSource } from './collection-source.ts'
+import type { OpenCommits } from './commit-source.ts'
 import type { CollectionDefinition } from './define-collection.ts'
 import { Definer } from './definer.ts'
 import { assertIndexes } from './definition-checks.ts'
@@ -26,6 +28,8 @@ import { drive, driveBlocking, type WorkContext } from './work.ts'
 export interface DatabaseParts {
   readonly engine: Engine
   readonly environment: StoreEnvironment
+  /** Without it there are no changes to read. */
+  readonly openCommits?: OpenCommits | undefined
   /** What closing means below; called once. */
   readonly close?: () => Promise<void>
   /** Whether another thread, which opened the database, has closed it; asked before each operation. */
@@ -44,10 +48,14 @@ export class Database {
   readonly #close: (() => Promise<void>) | undefined
   readonly #collections = new CollectionCache()
   readonly #snapshots = new Set<Snapshot>()
+  readonly #openCommits: OpenCommits | undefined
+  readonly #changes = new Set<Changes>()
   #closing: Promise<void> | undefined
 
-  constructor({ engine, environment, close, isClosedElsewhere = never }: DatabaseParts) {
-    this.#close = close
+  constructor(parts: DatabaseParts) {
+    const { engine, environment, isClosedElsewhere = never } = parts
+    this.#close = parts.close
+    this.#openCommits = parts.openCommits
     this.#context = {
       engine,
       environment,
@@ -144,6 +152,24 @@ export class Database {
     return snapshot
   }
 
+  /**
+   * Committed changes in their order, each commit once, out of the log: those after `from`, then new ones as they are
+   * committed, for as long as one asks. Keeps the log from being released behind it, up to `keepLogBytes`.
+   * @throws ChangesGoneError when `from` is beyond the newest commit, and later when the log no longer has the next;
+   * ChangesUnavailableError, ValidationError, StoreFullError
+   */
+  changes(options: ChangesOptions = {}): Changes {
+    this.#context.assertOpen()
+    checkChangesOptions(options)
+    if (this.#openCommits === undefined) throw new ChangesUnavailableError()
+    const source = this.#openCommits(options.from)
+    const changes = new Changes(source, this.#context.engine, options, () =>
+      this.#changes.delete(changes),
+    )
+    this.#changes.add(changes)
+    return changes
+  }
+
   /** Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#closeParts()
@@ -156,6 +182,11 @@ export class Database {
 
   async #closeParts(): Promise<void> {
     for (const snapshot of this.#snapshots) snapshot.close()
-    await this.#close?.()
+    for (const changes of this.#changes) changes.stop()
+    try {
+      await this.#close?.()
+    } finally {
+      for (const changes of this.#changes) changes.close()
+    }
   }
 }

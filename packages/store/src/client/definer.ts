@@ -75,7 +75,7 @@ export class Definer {
       const form = formOf(index, spec)
       return { ...form, tree: draft.createTree(definition), state: 'ready' }
     })
-    draft.putCollection({ name, id, tree, version, definition, indexes: made })
+    draft.makeCollection({ name, id, tree, version, definition, indexes: made })
     return true
   }
 

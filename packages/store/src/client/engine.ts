@@ -56,6 +56,11 @@ export interface ReadView {
   entries(tree: number, range: KeyRange): IterableIterator<KeyedEntry>
   /** Entries in the tree; O(1). */
   count(tree: number): number
+  /**
+   * How many entries the index has less than there are documents; of an index with one entry for each. Views that note
+   * what is read note just that, not all entries of both, as counting would.
+   */
+  readonly missing?: ((index: number, primaryTree: number) => number) | undefined
   /** The tree's definition number; 0 when there is no such tree. See `CommandBuilder.checkDefinition`. */
   definition(tree: number): number
 }

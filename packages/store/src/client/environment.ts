@@ -7,4 +7,6 @@ export interface StoreEnvironment {
   after(delayMs: number, callBack: () => void): () => void
   /** Blocks the thread. */
   sleep(delayMs: number): void
+  /** Somebody else was quicker: told each time. */
+  onConflict?(operation: string, attempt: number, isLast: boolean): void
 }

@@ -18,10 +18,18 @@ export interface RangeRead {
   isEmpty: boolean
 }
 
+/** That so many documents have no entry in the index: which those are follows from what was written over them. */
+export interface MissingRead {
+  readonly index: number
+  readonly primaryTree: number
+  readonly missing: number
+}
+
 export class ReadSet {
   readonly #keys = new Map<number, Map<string, KeyRead>>()
   readonly #ranges: RangeRead[] = []
   readonly #wholeTrees = new Set<number>()
+  readonly #missing = new Map<number, MissingRead>()
 
   seen(tree: number, key: Uint8Array): Expectation | undefined {
     return this.#keys.get(tree)?.get(keyText(key))?.seen
@@ -50,6 +58,10 @@ export class ReadSet {
     this.#wholeTrees.add(tree)
   }
 
+  addMissing(read: MissingRead): void {
+    this.#missing.set(read.index, read)
+  }
+
   /** Conditions on everything, but for keys that are written and have conditions there. */
   check(command: CommandBuilder, isWritten: (tree: number, key: Uint8Array) => boolean): void {
     for (const keys of this.#keys.values()) {
@@ -58,6 +70,9 @@ export class ReadSet {
       }
     }
     for (const tree of this.#wholeTrees) command.checkRange(tree, undefined, undefined)
+    for (const { index, primaryTree, missing } of this.#missing.values()) {
+      command.checkMissing(index, primaryTree, missing)
+    }
     for (const { tree, from, to, isEmpty } of this.#ranges) {
       if (!isEmpty && !this.#wholeTrees.has(tree)) command.checkRange(tree, from, to)
     }

@@ -82,7 +82,26 @@ export class TransactionView implements ReadView {
   count(tree: number): number {
     this.#assertActive()
     this.#reads.addTree(tree)
-    return this.#base.count(tree) + (this.#overlay.get(tree)?.countDifference ?? 0)
+    return this.#base.count(tree) + this.#ownCount(tree)
+  }
+
+  /**
+   * Noted only when there is none: otherwise the index is not used. By own writes it may be another number than in
+   * the state read; what they were written over has conditions of its own, so if the state's number is the same at
+   * commit, it is the same documents that lack an entry.
+   */
+  missing(index: number, primaryTree: number): number {
+    this.#assertActive()
+    const missing = this.#base.count(primaryTree) - this.#base.count(index)
+    const own = this.#ownCount(primaryTree) - this.#ownCount(index)
+    // Of a sound index, never below 0; one that is not sound counts as not complete.
+    if (missing < 0) return missing
+    if (missing + own === 0) this.#reads.addMissing({ index, primaryTree, missing })
+    return missing + own
+  }
+
+  #ownCount(tree: number): number {
+    return this.#overlay.get(tree)?.countDifference ?? 0
   }
 
   definition(tree: number): number {

@@ -202,6 +202,7 @@ export class Attempts {
   /** @throws ConflictError when there were enough */
   *failed(): Work<void> {
     this.#failed++
+    this.#environment.onConflict?.(this.#what, this.#failed, this.#failed > this.#retriesMax)
     if (this.#failed > this.#retriesMax) throw new ConflictError(this.#what, this.#failed)
     if (this.#failed <= ATTEMPTS_AT_ONCE) return
     const boundMs = Math.min(PAUSE_MS_MAX, PAUSE_MS_FIRST * 2 ** (this.#failed - ATTEMPTS_AT_ONCE))

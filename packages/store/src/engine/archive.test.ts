@@ -340,7 +340,7 @@ describe('an archive on a disk that is full: a small tmpfs', () => {
       await db.checkpoint()
     }
     const end = sequenceOf(db)
-    expect(db.stats().archiveFailures).toBeGreaterThan(0)
+    expect(db.stats().archive.failures).toBeGreaterThan(0)
     expect(filesOf(`${path}-wal`).filter((name) => name.endsWith('.seg')).length).toBeGreaterThan(5)
     await expect(db.close()).rejects.toMatchObject({
       code: 'RINGBOLT_ARCHIVE',

@@ -16,6 +16,7 @@ import {
 } from '@ringbolt/ring'
 import { LogClient, Watermarks } from '@ringbolt/wal'
 import { CommandClient } from '../client/command-client.ts'
+import type { OpenCommits } from '../client/commit-source.ts'
 import { SharedEngine } from '../client/shared-engine.ts'
 import { StoreClosedError } from '../errors.ts'
 import { RefusalReader } from '../sequencer/refusals.ts'
@@ -27,6 +28,9 @@ import { Control } from './control.ts'
 import { fileFolders } from './file-folders.ts'
 import { Freshness } from './freshness.ts'
 import { Holds } from './holds.ts'
+import { LogCommits } from './log-commits.ts'
+import { LiveHistory } from './log-history.ts'
+import { LogHolds } from './log-holds.ts'
 import { ReadOnlyEngine } from './read-only-engine.ts'
 import type { StoreMemory } from './store-core.ts'
 import { WriteHolds } from './write-hold.ts'
@@ -38,6 +42,8 @@ export interface StoreHandle extends StoreMemory {
   /** Undefined: no other process can have it open. */
   readonly lockPath: string | undefined
   readonly readStalenessMs: number
+  /** By the wall clock. */
+  readonly openedAtMs: number
 }
 
 /** How often one who waits for a checkpoint looks whether it is wanted still. */
@@ -87,6 +93,16 @@ export class Attachment {
     const holds = handle.readOnly ? undefined : this.#makeHolds(busy)
     this.engine = new engineOf(this.#reader, client, freshen, holds && (() => holds.make()))
     this.#busy = busy
+  }
+
+  /** What has ended the sequencer: a write or sync that failed, or a fault of its own. */
+  get failure(): Error | undefined {
+    try {
+      this.#producer.assertNotPoisoned()
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
   }
 
   /**
@@ -182,6 +198,28 @@ export class Attachment {
         isHeld = false
       },
     }
+  }
+
+  /** For readers of changes; undefined: there is no log. */
+  get openCommits(): OpenCommits | undefined {
+    const { handle, watermarks, control } = this
+    const { mainPath, log } = handle
+    if (mainPath === undefined || log === undefined) return undefined
+    const folders = fileFolders(mainPath, true)
+    return (from) =>
+      new LogCommits(
+        {
+          histories: [new LiveHistory(() => folders.openLogFolder(), log)],
+          holds: new LogHolds(new AtomicsMemory(handle.logHolds)),
+          watermarks,
+          control,
+          newest: () => this.engine.latest.sequence,
+          assertSound: () => {
+            if (!handle.readOnly) this.#producer.assertOpen()
+          },
+        },
+        from,
+      )
   }
 
   /** Gives the thread's slots back and lets go of the file. Idempotent. */

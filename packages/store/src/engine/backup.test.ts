@@ -260,7 +260,7 @@ describe('a full backup', () => {
       }
       await db.checkpoint()
     }
-    expect(db.stats().filePages).toBeLessThan(2000)
+    expect(db.stats().file.pages).toBeLessThan(2000)
     expect(
       othersIn(folder)
         .filter((name) => !name.startsWith('.dead'))

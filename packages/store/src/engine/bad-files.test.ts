@@ -104,6 +104,7 @@ function readAll(isJudged = true): Set<string> {
       mainPath: path,
       lockPath: undefined,
       readStalenessMs: 0,
+      openedAtMs: 0,
     })
     const db = new Documents({ engine: attachment.engine, environment: testEnvironment() })
     const collection = db.collection(notes)

@@ -31,6 +31,7 @@ interface Running {
   readonly wanted: number
   /** Slots of those who want it kept. */
   readonly keepFor: readonly number[]
+  readonly begunMs: number
 }
 
 const PAGES_PER_STEP = 64
@@ -41,26 +42,25 @@ export class Checkpointer {
   readonly #main: MainFile
   readonly #space: SharedSpace
   readonly #log: () => SegmentedLog
-  readonly #keepLogFrom: () => number
   readonly #control: Control
   readonly #holds: HeldCheckpoints
   readonly #archive: LogArchive | undefined
   readonly #policy: CheckpointPolicy
   readonly #nowMs: () => number
   readonly #published: () => PublishedState
+  readonly #keepFromLsn: () => number
   #running: Running | undefined
   /** Of the last durable checkpoint. */
   #durableLsn: number
   #durableSequence: number
   #changedSinceMs: number | undefined
   #count = 0
+  #lastMs = 0
 
   constructor(parts: {
     readonly main: MainFile
     readonly space: SharedSpace
     readonly log: () => SegmentedLog
-    /** LSN from which on others may still read the log. */
-    readonly keepLogFrom: () => number
     readonly control: Control
     readonly holds: HeldCheckpoints
     /** Undefined: log is released at once. */
@@ -68,17 +68,19 @@ export class Checkpointer {
     readonly policy: CheckpointPolicy
     readonly nowMs: () => number
     readonly published: () => PublishedState
+    /** Who reads the log still needs it from there on. */
+    readonly keepFromLsn: () => number
   }) {
     this.#main = parts.main
     this.#space = parts.space
     this.#log = parts.log
-    this.#keepLogFrom = parts.keepLogFrom
     this.#control = parts.control
     this.#holds = parts.holds
     this.#archive = parts.archive
     this.#policy = parts.policy
     this.#nowMs = parts.nowMs
     this.#published = parts.published
+    this.#keepFromLsn = parts.keepFromLsn
     this.#durableLsn = parts.main.meta.logLsn
     this.#durableSequence = parts.main.meta.sequence
   }
@@ -86,6 +88,11 @@ export class Checkpointer {
   /** Checkpoints since the database was opened. */
   get count(): number {
     return this.#count
+  }
+
+  /** How long the last one took, from its beginning to its end. */
+  get lastMs(): number {
+    return this.#lastMs
   }
 
   /** Milliseconds until one begins by itself; Infinity while nothing has changed. */
@@ -118,7 +125,7 @@ export class Checkpointer {
   step(): boolean {
     const { sequence, logLsn } = this.#published()
     if (sequence !== this.#durableSequence) this.#changedSinceMs ??= this.#nowMs()
-    const released = this.#archive?.step(Math.min(this.#durableLsn, this.#keepLogFrom())) === true
+    const released = this.#archive?.step(Math.min(this.#durableLsn, this.#keepFromLsn())) === true
     const reclaimed = this.#holds.reclaim()
     if (this.#running === undefined && !this.#begins(logLsn)) return released || reclaimed
     this.#running ??= this.#begin(false)
@@ -127,11 +134,14 @@ export class Checkpointer {
     return true
   }
 
-  /** All at once, for the end: what is published is the whole database, and the log is not needed. */
-  finishClean(): void {
+  /**
+   * All at once, for the end: what is published is the whole database.
+   * @param clean the log is not needed any more
+   */
+  finishAll(clean: boolean): void {
     if (this.#running !== undefined) this.#finish(this.#running)
     this.#archive?.finish()
-    this.#finish(this.#begin(true))
+    this.#finish(this.#begin(clean))
   }
 
   #begins(logLsn: number): boolean {
@@ -155,7 +165,7 @@ export class Checkpointer {
       baseSequence: this.#main.meta.baseSequence,
       clean,
     })
-    return { checkpoint, pin, state, wanted, keepFor }
+    return { checkpoint, pin, state, wanted, keepFor, begunMs: this.#nowMs() }
   }
 
   #finish(running: Running): void {
@@ -176,16 +186,17 @@ export class Checkpointer {
   }
 
   #release(lsn: number): void {
-    this.#log().truncateBefore(lsnOf(Math.min(lsn, this.#keepLogFrom())))
+    this.#log().truncateBefore(lsnOf(Math.min(lsn, this.#keepFromLsn())))
   }
 
-  #done({ pin, state, wanted, keepFor }: Running): void {
+  #done({ pin, state, wanted, keepFor, begunMs }: Running): void {
     this.#running = undefined
     this.#holds.keep(keepFor, pin, this.#main.meta)
     this.#space.sweepReferences()
     this.#durableLsn = state.logLsn
     this.#durableSequence = state.sequence
     this.#count++
+    this.#lastMs = this.#nowMs() - begunMs
     if (this.#archive === undefined) this.#release(state.logLsn)
     this.#control.checkpointDone(wanted)
   }

@@ -69,7 +69,7 @@ async function expectNothingTaken(db: Database): Promise<void> {
     await db.checkpoint()
   }
   await db.collection(cells).upsert({ id: 1, group: 1, value: 4 })
-  const { pins, retiredPages } = db.stats()
+  const { open: pins, retiredPages } = db.stats().snapshots
   expect(pins).toBe(0)
   expect(retiredPages).toBeLessThan(64)
 }
@@ -85,6 +85,6 @@ test('S11: threads that end by themselves, without detaching, are told from thos
     await Promise.all(threads.map(({ exited }) => exited))
   }
   await db.collection(cells).upsert({ id: 1, group: 1, value: 1 })
-  expect(db.stats().pins).toBe(0)
+  expect(db.stats().snapshots.open).toBe(0)
   await db.close()
 })

@@ -1,5 +1,6 @@
 /** What the engine needs of its log, and a log for databases that need none. */
 import type { CommandLog } from '../sequencer/store-sink.ts'
+import type { LatencyHistogram } from './latency-histogram.ts'
 
 export interface EngineLog extends CommandLog {
   /** One bounded step of preparing for later. @returns true while there is more to do */
@@ -30,20 +31,26 @@ export class NoLog implements EngineLog {
   }
 }
 
-/** Syncs counted and timed, and delayed where asked for. */
+/** A sync that takes this long is worth a word: a disk that stalls, or is shared with somebody busy. */
+export const SLOW_SYNC_MS = 100
+
+/** Groups and syncs counted, syncs timed, and delayed where asked for. */
 export class TimedLog implements EngineLog {
   #log: EngineLog
   readonly #nowMs: () => number
   readonly #delay: () => void
+  readonly #syncs: LatencyHistogram
   groups = 0
-  syncs = 0
-  syncMsTotal = 0
+  slowSyncs = 0
+  /** How long the last slow one took. */
+  slowSyncMs = 0
 
   /** @param delay after each sync */
-  constructor(log: EngineLog, nowMs: () => number, delay: () => void) {
+  constructor(log: EngineLog, nowMs: () => number, delay: () => void, syncs: LatencyHistogram) {
     this.#log = log
     this.#nowMs = nowMs
     this.#delay = delay
+    this.#syncs = syncs
   }
 
   /** The same log, taken over again. */
@@ -72,8 +79,11 @@ export class TimedLog implements EngineLog {
     const begunMs = this.#nowMs()
     this.#log.sync()
     this.#delay()
-    this.syncs++
-    this.syncMsTotal += this.#nowMs() - begunMs
+    const tookMs = this.#nowMs() - begunMs
+    this.#syncs.add(tookMs)
+    if (tookMs < SLOW_SYNC_MS) return
+    this.slowSyncs++
+    this.slowSyncMs = tookMs
   }
 
   prepareStep(): boolean {

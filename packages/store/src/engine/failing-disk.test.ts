@@ -218,9 +218,9 @@ describe('checkpoints by themselves', () => {
     await Promise.all(threads.map((thread) => thread.hasTold()))
     let logMax = 0
     const collection = db.collection(notes)
-    while (db.stats().checkpoints < 8) {
+    while (db.stats().checkpoints.count < 8) {
       await collection.insert({ writer: 0, text: 'x'.repeat(2000) })
-      logMax = Math.max(logMax, db.stats().logBytes)
+      logMax = Math.max(logMax, db.stats().log.bytes)
     }
     await Promise.all(threads.map((thread) => thread.terminate()))
     console.log(`at most ${(logMax / MIB).toFixed(1)} MiB of log, bound 1 MiB`)
@@ -230,7 +230,7 @@ describe('checkpoints by themselves', () => {
 
     const timed = await open(path, { collections: [notes], checkpointIntervalMs: 50 })
     const one = attach(timed.share())
-    while (timed.stats().checkpoints < 3)
+    while (timed.stats().checkpoints.count < 3)
       await one.collection(notes).insert({ writer: 1, text: 'x' })
     await one.close()
     await timed.close()

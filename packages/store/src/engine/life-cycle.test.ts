@@ -348,7 +348,7 @@ describe('attach', () => {
     snapshots.pop()?.close()
     db.snapshot().close()
     for (const snapshot of snapshots) snapshot.close()
-    expect(db.stats().pins).toBeLessThanOrEqual(10)
+    expect(db.stats().snapshots.open).toBeLessThanOrEqual(10)
     await db.close()
   })
 })

@@ -33,6 +33,7 @@ import type { Trees } from '../tree/trees.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { Control } from './control.ts'
 import { NoLog, type TimedLog } from './engine-log.ts'
+import type { LogHolds } from './log-holds.ts'
 import type { Neighbours, NeighboursNeeds, SharedHead } from './neighbours.ts'
 import { VersionHistory } from './version-history.ts'
 
@@ -46,6 +47,8 @@ export interface LogTurnsParts {
   readonly checkpointer: Checkpointer
   readonly control: Control
   readonly neighbours: Neighbours
+  /** Of those who read the log in this process. */
+  readonly logHolds: LogHolds
   readonly logStore: LogStore
   readonly logOptions: SegmentedLogOptions & { readonly logId: Uint8Array }
   /** As it was opened: the first turn is ours. */
@@ -69,7 +72,8 @@ export class LogTurns {
     this.#applier = new GroupApplier(parts.space, parts.trees)
     this.#log = parts.log
     this.#begunLsn = parts.log.writtenLsn
-    this.#history.add(parts.log.writtenLsn, parts.space.publishedVersion)
+    const { sequence } = parts.sink.published
+    this.#history.add(parts.log.writtenLsn, parts.space.publishedVersion, sequence)
     // Others may be there already, at older states.
     parts.main.pageIds.beCautious(true)
     this.#reachPageEnd()
@@ -168,7 +172,8 @@ export class LogTurns {
 
   /** Our turn: a state was published. */
   published(): void {
-    this.#history.add(this.log.writtenLsn, this.#parts.space.publishedVersion)
+    const { space, sink } = this.#parts
+    this.#history.add(this.log.writtenLsn, space.publishedVersion, sink.published.sequence)
     this.say()
   }
 
@@ -186,18 +191,21 @@ export class LogTurns {
 
   /** Says what is needed here. */
   state(): void {
-    const { neighbours, space } = this.#parts
+    const { neighbours, space, logHolds } = this.#parts
     // Of what nobody needs here nothing may be left that could be written to the file later.
     while (!space.reclaim());
-    const reachedLsn = this.#log?.writtenLsn ?? this.#following.position.link.lsn
+    const positionLsn = this.#log?.writtenLsn ?? this.#following.position.link.lsn
+    const read = logHolds.oldest()
+    const readLsn = read === undefined ? positionLsn : this.#history.lsnAfter(read)
+    const reachedLsn = Math.min(positionLsn, readLsn)
     const oldest = space.oldestVersion
     const isNewest = oldest === space.publishedVersion
-    const oldestLsn = isNewest ? reachedLsn : this.#history.lsnOf(oldest)
+    const oldestLsn = isNewest ? positionLsn : this.#history.lsnOf(oldest)
     const stated = this.#stated
     if (stated?.oldestLsn === oldestLsn && stated.reachedLsn === reachedLsn) return
     this.#stated = { oldestLsn, reachedLsn }
     neighbours.state(this.#stated)
-    this.#history.forgetBefore(Math.min(oldestLsn, this.#parts.main.meta.logLsn))
+    this.#history.forgetBefore(Math.min(oldestLsn, reachedLsn, this.#parts.main.meta.logLsn))
   }
 
   /** Lets go of what is open. */
@@ -224,7 +232,7 @@ export class LogTurns {
     const logLsn = firstLsn + body.length
     const version = space.seal()
     space.publish(version, sequence, trees.directory)
-    this.#history.add(logLsn, version)
+    this.#history.add(logLsn, version, sequence)
     sink.follow({ sequence, logLsn })
     space.reclaim()
   }

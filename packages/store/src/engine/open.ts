@@ -14,22 +14,44 @@ import { StoreClosedError } from '../errors.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { type BackupOptions, type BackupResult, makeBackup } from './backup.ts'
 import { closeFlagOf } from './control.ts'
+import { conflictReporter, EventTeller } from './events.ts'
 import type { OpenOptions } from './options.ts'
 import { StatsBoard, type StoreStats } from './stats.ts'
 import { openOwner } from './store-owner.ts'
 
 const neverWoken = new AtomicsMemory(new SharedArrayBuffer(4))
 
-const environment: StoreEnvironment = {
-  nowMs: () => performance.now(),
-  random: () => Math.random(),
-  after(delayMs, callBack) {
-    const timer = setTimeout(callBack, delayMs)
-    return () => clearTimeout(timer)
-  },
-  sleep(delayMs) {
-    neverWoken.wait(0, 0, delayMs)
-  },
+function environmentOf(database: string): StoreEnvironment {
+  return {
+    nowMs: () => performance.now(),
+    random: () => Math.random(),
+    after(delayMs, callBack) {
+      const timer = setTimeout(callBack, delayMs)
+      return () => clearTimeout(timer)
+    },
+    sleep(delayMs) {
+      neverWoken.wait(0, 0, delayMs)
+    },
+    onConflict: conflictReporter(database),
+  }
+}
+
+/** Told by the thread that opened the database, and by no other. */
+function tellEvents(attachment: Attachment): EventTeller {
+  return new EventTeller({
+    database: nameOf(attachment),
+    board: new StatsBoard(attachment.handle.stats),
+    failure: () => attachment.failure,
+    nowMs: () => performance.now(),
+    after(delayMs, callBack) {
+      const timer = setTimeout(callBack, delayMs).unref()
+      return () => clearTimeout(timer)
+    },
+  })
+}
+
+function nameOf({ handle }: Attachment): string {
+  return handle.mainPath ?? ':memory:'
 }
 
 /** The backups that a thread is making: those that are when it closes are given up first. */
@@ -73,7 +95,9 @@ export class Database extends Documents {
       await backups.stop()
       await close()
     }
-    super({ engine: attachment.engine, environment, close: closeAll, isClosedElsewhere })
+    const { engine, openCommits } = attachment
+    const environment = environmentOf(nameOf(attachment))
+    super({ engine, environment, openCommits, close: closeAll, isClosedElsewhere })
     this.#backups = backups
     this.#attachment = attachment
     this.#stats = new StatsBoard(attachment.handle.stats)
@@ -106,8 +130,8 @@ export class Database extends Documents {
         {
           mainPath,
           hold: (assertWanted) => this.#attachment.holdCheckpoint(assertWanted),
-          nowMs: () => environment.nowMs(),
-          commits: () => this.#stats.read().commits,
+          nowMs: () => performance.now(),
+          commits: () => this.#stats.counters().commits,
         },
         target,
         { ...options, signal },
@@ -115,9 +139,11 @@ export class Database extends Documents {
     )
   }
 
-  /** What the sequencer counted lately; no question, no wait. */
+  /** What the sequencer counted, as of 10 ms ago, or a second while nothing is done; no question, no wait. */
   stats(): StoreStats {
-    return this.#stats.read()
+    const { engine, handle } = this.#attachment
+    const newest = this.isClosed ? 0 : engine.latest.sequence
+    return this.#stats.read(Date.now() - handle.openedAtMs, newest)
   }
 }
 
@@ -131,7 +157,14 @@ export async function open(
   options: OpenOptions & { readonly collections?: readonly CollectionDefinition[] } = {},
 ): Promise<Database> {
   const owner = await openOwner(path, options)
-  const db = new Database(owner.attachment, () => owner.close())
+  const events = tellEvents(owner.attachment)
+  const db = new Database(owner.attachment, async () => {
+    try {
+      await owner.close()
+    } finally {
+      events.end()
+    }
+  })
   try {
     if (options.readOnly !== true) await db.define(options.collections ?? [])
     return db

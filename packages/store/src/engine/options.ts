@@ -39,6 +39,11 @@ export interface OpenOptions {
   readonly checkpointLogBytes?: number
   /** A checkpoint begins by itself this long after the first change since the last. Default 60,000. */
   readonly checkpointIntervalMs?: number
+  /**
+   * How much of the log is kept, beyond what recovery needs, for iterators of `changes()` that have not read it yet.
+   * Default 256 MiB; 0: nothing.
+   */
+  readonly keepLogBytes?: number
   /** Size of a log segment: a multiple of 4,096 from 8,192 to 1 GiB. Default 16 MiB. */
   readonly segmentBytes?: number
   /**
@@ -76,6 +81,7 @@ export interface StoreSettings {
   readonly snapshotAgeMaxMs: number
   readonly checkpointLogBytes: number
   readonly checkpointIntervalMs: number
+  readonly keepLogBytes: number
   readonly segmentBytes: number
   readonly syncDelayMs: number
   readonly archive?: string | undefined
@@ -106,6 +112,7 @@ export function settingsOf(options: OpenOptions): StoreSettings {
     snapshotAgeMaxMs: options.snapshotAgeMaxMs ?? 600_000,
     checkpointLogBytes: options.checkpointLogBytes ?? 64 * MIB,
     checkpointIntervalMs: options.checkpointIntervalMs ?? 60_000,
+    keepLogBytes: options.keepLogBytes ?? 256 * MIB,
     segmentBytes: options.segmentBytes ?? 16 * MIB,
     syncDelayMs: options.syncDelayMs ?? 0,
     archive: options.archive,
@@ -123,6 +130,7 @@ export function settingsOf(options: OpenOptions): StoreSettings {
       `segmentBytes must be a multiple of ${SEGMENT_BLOCK_BYTES}, not ${settings.segmentBytes}`,
     )
   }
+  wholeWithin('keepLogBytes', settings.keepLogBytes, 0, Number.MAX_SAFE_INTEGER)
   within('maxWaitMs', settings.maxWaitMs, 0, DURATION_MAX_MS)
   within('syncDelayMs', settings.syncDelayMs, 0, DURATION_MAX_MS)
   within('snapshotAgeMaxMs', settings.snapshotAgeMaxMs, 1, Number.MAX_SAFE_INTEGER)

@@ -97,7 +97,7 @@ describe('two handles in one process', () => {
     })
     await transaction
     await second.checkpoint()
-    await expect.poll(() => second.stats().checkpoints).toBe(1)
+    await expect.poll(() => second.stats().checkpoints.count).toBe(1)
   })
 
   test('M3: transactions of both, on the same documents, lose nothing', async () => {

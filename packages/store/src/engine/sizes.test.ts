@@ -29,7 +29,7 @@ test('S10: a database ten times its cache: by id, by index both ways, by scan, a
   const options = { collections, cacheBytes: 4 * MIB, checkpointLogBytes: 8 * MIB }
   let db = await open(path, options)
   await fill(db, documents, 1700)
-  expect(db.stats().filePages * 8192).toBeGreaterThan(10 * options.cacheBytes)
+  expect(db.stats().file.pages * 8192).toBeGreaterThan(10 * options.cacheBytes)
   for (let time = 0; time < 2; time++) {
     const collection = db.collection(notes)
     for (let id = 1; id <= documents; id += 7) {
@@ -62,12 +62,12 @@ test('S10: what one thread reads from cold comes into memory, though nobody writ
   await filled.close()
   // The sequencer slept until its next timer while readers went to the file for each page, for ever.
   const db = await open(path, options)
-  const admitted = (): number => db.stats().admissions
+  const admitted = (): number => db.stats().cache.admissions
   for (let pass = 0; pass < 100 && admitted() < 300; pass++) {
     for (let id = 1; id <= 4000; id++) expect(db.collection(notes).get(id)?.writer).toBe(id % 97)
     await sleep(10)
   }
-  expect(db.stats().readerMisses).toBeGreaterThanOrEqual(300)
+  expect(db.stats().cache.misses).toBeGreaterThanOrEqual(300)
   expect(admitted()).toBeGreaterThanOrEqual(300)
   await db.close()
 })

@@ -24,11 +24,15 @@ import { Checkpointer } from './checkpointer.ts'
 import { type BusyFacts, Control, controlBytes } from './control.ts'
 import { TimedLog } from './engine-log.ts'
 import { HeldCheckpoints, HOLDS_BYTES } from './holds.ts'
+import type { LogIdentity } from './log-history.ts'
+import { keepFromLsn, LogHolds, makeLogHolds } from './log-holds.ts'
 import { LogTurns } from './log-turns.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { StoreSettings } from './options.ts'
 import { logOptionsOf, type RecoveredState, recoverState } from './recovery.ts'
+import { StateAges } from './state-ages.ts'
 import { STATS_BYTES, StatsBoard } from './stats.ts'
+import { countersOf, type SharingFigures } from './stats-gathering.ts'
 import type { StoreFolders } from './store-folders.ts'
 import { removeStoreLog } from './store-log.ts'
 
@@ -52,6 +56,9 @@ export interface StoreMemory {
   readonly control: SharedArrayBuffer
   readonly stats: SharedArrayBuffer
   readonly holds: SharedArrayBuffer
+  readonly logHolds: SharedArrayBuffer
+  /** Undefined in memory. */
+  readonly log: LogIdentity | undefined
   readonly sync: StoreSettings['sync']
   readonly readOnly: boolean
 }
@@ -65,6 +72,7 @@ const PAGES_TO_DELETE = 16
 const IDLE_MS_MAX = 1000
 const DROP_PAGES_PER_STEP = 64
 const REVOKE_INTERVAL_MS = 100
+const STATS_INTERVAL_MS = 10
 /** How long a close waits for commands that are reserved and not published. */
 const CLOSE_WAIT_MS = 10_000
 const CLOSE_SLICE_MS = 5
@@ -86,6 +94,13 @@ export class StoreCore {
   /** Undefined when nobody shares the database. */
   readonly #turns: LogTurns | undefined
   readonly #stats: StatsBoard
+  readonly #logHolds: LogHolds
+  readonly #ages = new StateAges()
+  #ringUsedBytesMax = 0
+  #sharing: SharingFigures = { others: 0, turns: 0, turnWaitMs: 0, turnWaitMsMax: 0, busy: 0 }
+  #statsMs = 0
+  /** Something has changed since they were written. */
+  #statsDue = false
   #lastRevocationMs = 0
   /** The first failure: nothing is done any more. */
   #failure: Error | undefined
@@ -117,13 +132,14 @@ export class StoreCore {
     this.memory = shareMemory(state, settings)
     this.control = new Control(new AtomicsMemory(this.memory.control))
     this.#stats = new StatsBoard(this.memory.stats)
+    this.#logHolds = new LogHolds(new AtomicsMemory(this.memory.logHolds))
     this.#watermarks = new Watermarks(new AtomicsMemory(this.memory.watermarks))
     this.#watermarks.format(0)
     this.#ring = attachConsumer(this.memory.ring)
     const delay = (): void => {
       if (settings.syncDelayMs > 0) environment.sleep(settings.syncDelayMs)
     }
-    this.#log = new TimedLog(state.log, environment.nowMs, delay)
+    this.#log = new TimedLog(state.log, environment.nowMs, delay, this.#stats.syncs)
     this.#sink = this.#makeSink()
     this.#consumer = new LogConsumer(
       this.#ring,
@@ -175,6 +191,18 @@ export class StoreCore {
     this.#watermarks.wakeAll()
   }
 
+  /** For the figures: how long this turn was waited for. @param others processes beside this one */
+  noteTurn(waitedMs: number, others: number): void {
+    const { turns, turnWaitMs, turnWaitMsMax, busy } = this.#sharing
+    this.#sharing = {
+      others,
+      turns: turns + 1,
+      turnWaitMs: turnWaitMs + waitedMs,
+      turnWaitMsMax: Math.max(turnWaitMsMax, waitedMs),
+      busy,
+    }
+  }
+
   /** Our turn, and nothing is half done. */
   get mayEndTurn(): boolean {
     return this.#checkpointer?.isFinal !== true && !this.control.isWriting
@@ -207,9 +235,11 @@ export class StoreCore {
     let isNew = false
     this.#guard(() => {
       isNew = this.#turns?.follow() === true
+      // Who waits for commits has them before him.
+      if (isNew) this.#watermarks.wakeAll()
       this.#state.space.admitWanted()
       this.#revokeOldPins()
-      if (isNew) this.#writeStats()
+      if (isNew) this.#keepStats()
     })
     return isNew
   }
@@ -218,6 +248,7 @@ export class StoreCore {
   refuseAsBusy(why: BusyFacts): void {
     this.#guard(() => {
       this.control.setBusy(why)
+      this.#sharing = { ...this.#sharing, busy: this.#sharing.busy + 1 }
       this.#sink.isBusy = true
       while (this.#consumer.step());
       this.#sink.isBusy = false
@@ -241,9 +272,11 @@ export class StoreCore {
   step(): boolean {
     if (this.#failure !== undefined) return false
     try {
+      const usedBytes = this.#ring.ring.occupiedBytes
+      if (usedBytes > this.#ringUsedBytesMax) this.#ringUsedBytesMax = usedBytes
       const worked = this.#consumer.step()
       const kept = this.#upkeep(worked)
-      if (worked || kept) this.#writeStats()
+      if (worked || kept) this.#keepStats()
       return worked || kept
     } catch (error) {
       this.#fail(error)
@@ -253,12 +286,14 @@ export class StoreCore {
 
   /** Sleeps in shared memory until there is something to do. */
   idle(durationMsMax: number = IDLE_MS_MAX): void {
+    if (this.#statsDueInMs <= 0) this.#writeStats()
     const sound = this.#failure === undefined && this.isTurn
     if (sound && this.#prepare()) return
     const dueMs = sound
       ? Math.min(this.#consumer.syncDueInMs, this.#checkpointDueMs)
       : durationMsMax
-    this.#ring.waitForRecords(Math.min(dueMs, durationMsMax), () => this.#hasRequests())
+    const sleepMs = Math.min(dueMs, durationMsMax, this.#statsDueInMs)
+    this.#ring.waitForRecords(sleepMs, () => this.#hasRequests())
   }
 
   /**
@@ -274,10 +309,14 @@ export class StoreCore {
       if (this.#failure !== undefined) throw this.#failure
       // Whoever waits for a commit hears of it, in memory too.
       if (!this.#settings.readOnly && this.isTurn) this.#drain()
+      this.#writeStats()
       if (main !== undefined && segments !== undefined && isLast) {
-        this.#checkpointer?.finishClean()
+        const isLogDone = !this.#hasReadersBehind
+        this.#checkpointer?.finishAll(isLogDone)
         this.#log.close()
-        if (this.#folders !== undefined) removeStoreLog(this.#folders, segments.logId)
+        if (this.#folders !== undefined && isLogDone) {
+          removeStoreLog(this.#folders, segments.logId)
+        }
         main.trim()
       } else if (this.#turns?.isOurs === true) this.#turns.end()
     } finally {
@@ -286,6 +325,12 @@ export class StoreCore {
       this.#log.close()
       main?.close()
     }
+  }
+
+  /** Somebody who reads changes has not come to the end: he goes on when the database is open again. */
+  get #hasReadersBehind(): boolean {
+    const oldest = this.#logHolds.oldest()
+    return oldest !== undefined && oldest < this.#sink.published.sequence
   }
 
   #makeSink(): StoreSink {
@@ -325,13 +370,17 @@ export class StoreCore {
       main,
       space,
       log: () => this.#turns?.log ?? segments,
-      keepLogFrom: () => this.#turns?.keepLogFrom ?? Number.POSITIVE_INFINITY,
       control: this.control,
       holds: new HeldCheckpoints(new AtomicsMemory(this.memory.holds), space),
       archive: this.#archive,
       policy: this.#settings,
       nowMs: this.#environment.nowMs,
       published: () => this.#sink.published,
+      keepFromLsn: () => {
+        const log = this.#turns?.log ?? segments
+        const own = keepFromLsn(log, this.#logHolds, main.meta, this.#settings.keepLogBytes)
+        return Math.min(own, this.#turns?.keepLogFrom ?? Number.POSITIVE_INFINITY)
+      },
     })
   }
 
@@ -350,6 +399,7 @@ export class StoreCore {
       checkpointer,
       control: this.control,
       neighbours,
+      logHolds: this.#logHolds,
       logStore: segments.store,
       logOptions: { ...logOptionsOf(this.#settings), logId: segments.logId },
       log: segments,
@@ -445,38 +495,39 @@ export class StoreCore {
   }
 
   #writeStats(): void {
-    const { space, pageIds } = this.#state
-    const log = this.#turns === undefined ? this.#state.segments : this.#turns.ownLog
-    const pages = space.stats
-    this.#stats.write({
-      commits: this.#sink.commits,
-      refusals: this.#sink.refused,
-      groups: this.#log.groups,
-      syncs: this.#log.syncs,
-      syncMsTotal: this.#log.syncMsTotal,
-      checkpoints: this.#checkpointer?.count ?? 0,
-      sequence: this.#sink.published.sequence,
-      logBytes: log === undefined ? 0 : log.endLsn - log.firstLsn,
-      filePages: pageIds.end,
-      freePages: pageIds.freeCount,
-      cacheFrames: pages.frames,
-      freeFrames: pages.freeFrames,
-      dirtyPages: pages.dirtyPages,
-      cacheMisses: pages.misses,
-      readerMisses: pages.readerMisses,
-      admissions: pages.admissions,
-      evictions: pages.evictions,
-      spills: pages.spills,
-      retiredPages: pages.retiredWaiting,
-      pins: pages.pins,
-      pinsRevoked: pages.pinsRevoked,
-      archivedSegments: this.#archive?.segments ?? 0,
-      archiveFailures: this.#archive?.failures ?? 0,
-    })
+    this.#statsMs = this.#environment.nowMs()
+    this.#statsDue = false
+    this.#stats.write(
+      countersOf({
+        state: this.#state,
+        sink: this.#sink,
+        log: this.#log,
+        ring: this.#ring.ring,
+        ringUsedBytesMax: this.#ringUsedBytesMax,
+        checkpointer: this.#checkpointer,
+        ages: this.#ages,
+        holds: this.#logHolds,
+        archive: this.#archive,
+        ownLog: this.#turns === undefined ? this.#state.segments : this.#turns.ownLog,
+        sharing: this.#sharing,
+        nowMs: this.#statsMs,
+      }),
+    )
+  }
+
+  /** Now and then: groups may be so many that counting each would be dear. */
+  #keepStats(): void {
+    this.#statsDue = true
+    if (this.#statsDueInMs <= 0) this.#writeStats()
+  }
+
+  get #statsDueInMs(): number {
+    const intervalMs = this.#statsDue ? STATS_INTERVAL_MS : IDLE_MS_MAX
+    return this.#statsMs + intervalMs - this.#environment.nowMs()
   }
 }
 
-function shareMemory({ region }: RecoveredState, settings: StoreSettings): StoreMemory {
+function shareMemory({ region, main }: RecoveredState, settings: StoreSettings): StoreMemory {
   const { ringBytes, threadsMax, sync, readOnly } = settings
   return {
     ring: createRing({ capacityBytes: ringBytes, slotCount: threadsMax }, 0),
@@ -486,6 +537,8 @@ function shareMemory({ region }: RecoveredState, settings: StoreSettings): Store
     control: new SharedArrayBuffer(controlBytes(threadsMax)),
     stats: new SharedArrayBuffer(STATS_BYTES),
     holds: new SharedArrayBuffer(HOLDS_BYTES),
+    logHolds: makeLogHolds(),
+    log: main && { logId: main.meta.logId, baseSequence: main.meta.baseSequence },
     sync,
     readOnly,
   }

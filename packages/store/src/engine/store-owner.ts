@@ -17,6 +17,7 @@ import { freeThread } from '../space/reader-slots.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { lockPathOf, mainPathOf } from './file-folders.ts'
 import { freeHolds } from './holds.ts'
+import { freeLogHolds } from './log-holds.ts'
 import { linkOptionsOf, type OpenOptions, settingsOf } from './options.ts'
 import type { ClosedMessage, OpenedMessage, SequencerWork } from './sequencer-thread.ts'
 import type { StoreMemory } from './store-core.ts'
@@ -36,6 +37,7 @@ export async function openOwner(path: string, options: OpenOptions): Promise<Sto
     mainPath,
     lockPath,
     readStalenessMs: options.readStalenessMs ?? 0,
+    openedAtMs: Date.now(),
   })
 }
 
@@ -133,6 +135,7 @@ function watchWorkers({ ring, handle, control }: Attachment): () => void {
       freeThread(handle.region, threadId)
       control.freeWriter(threadId)
       freeHolds(new AtomicsMemory(handle.holds), threadId)
+      freeLogHolds(new AtomicsMemory(handle.logHolds), threadId)
     })
   }
   process.on('worker', onWorker)

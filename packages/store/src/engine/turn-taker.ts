@@ -100,6 +100,7 @@ export class TurnTaker {
 
   async #takeTurn(): Promise<void> {
     const core = this.#core
+    const begunMs = this.#clock.nowMs()
     let isOver = false
     const acquired = this.#acquire().finally(() => {
       isOver = true
@@ -114,6 +115,7 @@ export class TurnTaker {
       return
     }
     this.#turnEndsMs = this.#clock.nowMs() + TENURE_MS
+    core.noteTurn(this.#clock.nowMs() - begunMs, this.#link.othersCount)
     if (!core.beginTurn()) await this.#link.release()
   }
 

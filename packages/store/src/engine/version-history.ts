@@ -1,5 +1,6 @@
 /**
- * Which version shows which place in the log, as far back as somebody may ask: places rise with versions.
+ * Which version and which commit sequence go with which place in the log, as far back as somebody may ask: all three rise
+ * together.
  * Threads: the sequencer's.
  */
 import { versionDistance } from '../space/versions.ts'
@@ -7,11 +8,18 @@ import { versionDistance } from '../space/versions.ts'
 export class VersionHistory {
   #lsns: number[] = []
   #versions: number[] = []
+  #sequences: number[] = []
 
   /** Rising. */
-  add(lsn: number, version: number): void {
+  add(lsn: number, version: number, sequence: number): void {
     this.#lsns.push(lsn)
     this.#versions.push(version)
+    this.#sequences.push(sequence)
+  }
+
+  /** A place behind which all commits after that one stand; 0 when it is older than anybody remembers. */
+  lsnAfter(sequence: number): number {
+    return this.#lsns[upperBound(this.#sequences, (known) => known <= sequence) - 1] ?? 0
   }
 
   /** The newest version that shows nothing behind that place; undefined: older than anybody remembers. */
@@ -32,6 +40,7 @@ export class VersionHistory {
     if (first < 1 || first * 2 < this.#lsns.length) return
     this.#lsns = this.#lsns.slice(first)
     this.#versions = this.#versions.slice(first)
+    this.#sequences = this.#sequences.slice(first)
   }
 }
 

@@ -184,9 +184,9 @@ test('S5: 100,000 snapshots opened and closed while four threads write: neither 
       if (at % 100 === 0) expect(snapshot.collection(notes).count()).toBe(800)
       if (at % 500 === 0) await setImmediate()
     }
-    const { filePages, retiredPages } = db.stats()
+    const { file, snapshots } = db.stats()
     const rssMiB = Math.round(process.memoryUsage.rss() / MIB)
-    figures.push({ filePages, retiredPages, rssMiB })
+    figures.push({ filePages: file.pages, retiredPages: snapshots.retiredPages, rssMiB })
   }
   const commits = commitsSince()
   await Promise.all(threads.map((thread) => thread.terminate()))

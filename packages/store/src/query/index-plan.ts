@@ -103,7 +103,8 @@ function reasonForAbsence<T>(
 
 /** Every document has an entry; of an index that is not `each` none has more than one. */
 function isComplete<T>({ view, primaryTree }: CollectionReader<T>, index: IndexInfo): boolean {
-  return view.count(index.tree) === view.count(primaryTree)
+  const missing = view.missing?.(index.tree, primaryTree)
+  return (missing ?? view.count(primaryTree) - view.count(index.tree)) === 0
 }
 
 /** Documents with arrays where the index has one value stand behind all others. */

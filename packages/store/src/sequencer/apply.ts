@@ -22,6 +22,8 @@ export interface CommandTrees {
   readonly foundSequence: number
   exists(tree: number): boolean
   definition(tree: number): number
+  /** How many entries there are. */
+  count(tree: number): number
   find(tree: number, key: Uint8Array): boolean
   /** Whether an entry of [from, to) was changed or deleted after the sequence; may err towards true. */
   changedSince(
@@ -90,6 +92,11 @@ function reasonAgainst(
     case Code.checkDefinition:
       if (isNew) return undefined
       return trees.definition(tree) === command.number ? undefined : 'definition'
+    case Code.checkMissing:
+      if (isNew || !trees.exists(command.otherTree)) return 'definition'
+      return trees.count(command.otherTree) - trees.count(tree) === command.number
+        ? undefined
+        : 'conflict'
     case Code.setDefinition:
       return undefined
     default:

@@ -41,6 +41,7 @@ test('ranges with and without bounds, checks, deletes and definitions', () => {
   builder.checkRange(1, Buffer.alloc(0), Buffer.alloc(0))
   builder.delete(2, Buffer.from('k'), 5)
   builder.check(2, Buffer.from('l'), 'absent')
+  builder.checkMissing(4, 3, 12)
   builder.createTree(7, 0xffff_ffff)
   const bytes = builder.finish(9)
   const reader = new CommandReader()
@@ -62,8 +63,17 @@ test('ranges with and without bounds, checks, deletes and definitions', () => {
     'checkRange',
     'delete',
     'check',
+    'checkMissing',
     'createTree',
   ])
+  while (reader.next() && reader.ordinal < 5);
+  expect([reader.tree, reader.otherTree, reader.number]).toEqual([4, 3, 12])
+})
+
+test('S11: a tree that cannot be, in place of a key', () => {
+  const builder = new CommandBuilder()
+  builder.checkMissing(4, 2040, 0)
+  expect(() => decodeCommand(builder.finish(0))).toThrow('tree 2040 of 2040')
 })
 
 test('a key beyond its limit is refused when it is built', () => {

@@ -14,11 +14,12 @@
  *
  * An operation:
  *
- *   u8   code: 1 put, 2 delete, 3 check, 4 checkRange, 5 checkDefinition, 6 createTree, 7 dropTree, 8 setDefinition
+ *   u8   code: 1 put, 2 delete, 3 check, 4 checkRange, 5 checkDefinition, 6 createTree, 7 dropTree, 8 setDefinition,
+ *        9 checkMissing
  *   u8   expectation: 0 any, 1 absent, 2 the sequence that follows
  *   u16  tree
- *   u32  key length       (checkRange: of `from`, 0xffffffff when open)
- *   u32  value length     (checkRange: of `to`, 0xffffffff when open; definitions: the number itself)
+ *   u32  key length       (checkRange: of `from`, 0xffffffff when open; checkMissing: the other tree)
+ *   u32  value length     (checkRange: of `to`, 0xffffffff when open; definitions, checkMissing: the number itself)
  *   u32 × 2  sequence, where the expectation is 2
  *   key, value
  */
@@ -45,6 +46,7 @@ export const Code = {
   createTree: 6,
   dropTree: 7,
   setDefinition: 8,
+  checkMissing: 9,
 } as const
 export type Code = (typeof Code)[keyof typeof Code]
 
@@ -113,6 +115,14 @@ export class CommandBuilder {
   /** The tree exists and has this definition number. */
   checkDefinition(tree: number, definition: number): number {
     return this.#addNumber(Code.checkDefinition, tree, definition)
+  }
+
+  /** The tree has so many entries less than the other: documents without an entry in an index. */
+  checkMissing(tree: number, other: number, missing: number): number {
+    const at = this.#end
+    const ordinal = this.#addNumber(Code.checkMissing, tree, missing)
+    writeU32(this.#bytes, at + 4, other)
+    return ordinal
   }
 
   createTree(tree: number, definition: number): number {
@@ -210,7 +220,9 @@ export class CommandReader {
   expect: number = Expect.any
   tree = 0
   expectedSequence = 0
-  /** The number of a definition; otherwise the length of the value. */
+  /** With `checkMissing`: the tree that has more entries. */
+  otherTree = 0
+  /** The number of a definition, or of missing entries; otherwise the length of the value. */
   number = 0
   #bytes: Buffer = Buffer.alloc(0)
   #end = 0
@@ -264,7 +276,7 @@ export class CommandReader {
     this.tree = readU16(bytes, at + 2)
     const first = readU32(bytes, at + 4)
     const second = readU32(bytes, at + 8)
-    if (this.code < Code.put || this.code > Code.setDefinition) {
+    if (this.code < Code.put || this.code > Code.checkMissing) {
       return this.#refuse(`operation code ${this.code}`)
     }
     if (this.expect > Expect.sequence) return this.#refuse(`expectation ${this.expect}`)
@@ -280,7 +292,10 @@ export class CommandReader {
     this.#keyBytes = this.#fromOpen || isNumber ? 0 : first
     this.#valueBytes = this.#toOpen || isNumber ? 0 : second
     this.number = second
-    if (isNumber && first !== 0) return this.#refuse('a key with a definition')
+    if (this.code === Code.checkMissing) {
+      if (first >= TREES_MAX) return this.#refuse(`tree ${first} of ${TREES_MAX}`)
+      this.otherTree = first
+    } else if (isNumber && first !== 0) return this.#refuse('a key with a definition')
     if (this.#keyBytes > KEY_BYTES_MAX) return this.#refuse(`a key of ${this.#keyBytes} bytes`)
     const valueMax = isRange ? KEY_BYTES_MAX : this.code === Code.put ? VALUE_BYTES_MAX : 0
     if (this.#valueBytes > valueMax) return this.#refuse(`a value of ${this.#valueBytes} bytes`)

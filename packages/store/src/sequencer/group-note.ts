@@ -73,10 +73,22 @@ export function decodeNoteFrame(body: Buffer): { note: GroupNote; endByte: numbe
   return typeof note === 'string' ? note : { note, endByte: frameBytesOf(noteBytes) }
 }
 
-/** When a group was written: ms since 1970; undefined: its head does not say. */
+/** When a group was written, by its note; what is wrong, in words, when there is none. Looks no further. */
+export function timeOfGroup(body: Buffer): number | string {
+  const header = body.readInt32LE(0)
+  if (header >= 0) return 'a record'
+  const noteBytes = header & FRAME_LENGTH_MASK
+  if (noteBytes < IDS_BYTE) return `a note of ${noteBytes} bytes`
+  const format = body.readUInt32LE(FRAME_HEADER_BYTES)
+  if (format !== NOTE_FORMAT) return `format ${format}`
+  const timeMs = body.readDoubleLE(FRAME_HEADER_BYTES + TIME_BYTE)
+  return Number.isFinite(timeMs) ? timeMs : `a time of ${timeMs}`
+}
+
+/** The same; undefined: its head does not say. */
 export function groupTimeMs(body: Uint8Array): number | undefined {
-  const head = decodeNoteFrame(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
-  return typeof head === 'string' ? undefined : head.note.timeMs
+  const time = timeOfGroup(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
+  return typeof time === 'string' ? undefined : time
 }
 
 function decodeNote(bytes: Buffer, start: number, end: number): GroupNote | string {

@@ -20,7 +20,7 @@
  */
 import { FRAME_HEADER_BYTES, FRAME_LENGTH_MASK, frameBytes } from '@ringbolt/ring'
 import { frameBytesOf, type GroupSink, writeFrame } from '@ringbolt/wal'
-import type { Refusal } from '../client/engine.ts'
+import type { Refusal, RefusalReason } from '../client/engine.ts'
 import { StoreFullError } from '../errors.ts'
 import type { DirectoryReferences } from '../space/published.ts'
 import { apply, type CommandTrees, validate } from './apply.ts'
@@ -110,7 +110,13 @@ export class StoreSink implements GroupSink {
   #out: Uint8Array[] = []
   #accepted = 0
   #commits = 0
-  #refused = 0
+  readonly #refusals: Record<RefusalReason, number> = {
+    conflict: 0,
+    definition: 0,
+    malformed: 0,
+    full: 0,
+    busy: 0,
+  }
 
   constructor(parts: StoreSinkParts) {
     this.#parts = parts
@@ -150,8 +156,8 @@ export class StoreSink implements GroupSink {
     return this.#commits
   }
 
-  get refused(): number {
-    return this.#refused
+  get refusals(): Readonly<Record<RefusalReason, number>> {
+    return this.#refusals
   }
 
   /** One group out of the ring: the runs are frames one after another, one of them perhaps split. */
@@ -323,7 +329,7 @@ export class StoreSink implements GroupSink {
   }
 
   #refuse(slot: number, address: number, refusal: Refusal): void {
-    this.#refused++
+    this.#refusals[refusal.reason]++
     this.#parts.refusals.refuse(slot, address, refusal)
   }
 }

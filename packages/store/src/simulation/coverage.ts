@@ -1,6 +1,6 @@
 /** What a run has exercised, as counts by name: a campaign that never exercises something is a defect. */
 import { type CrashFacts, EventCounts } from '@ringbolt/wal/simulation'
-import type { StoreStats } from '../engine/stats.ts'
+import type { StoreCounters } from '../engine/stats.ts'
 import { LOG_PREFIX, MAIN_NAME } from './simulated-folders.ts'
 import type { OperationKind } from './store-plan.ts'
 
@@ -11,7 +11,7 @@ const COUNTED = [
   'commits',
   'groups',
   'checkpoints',
-  'cacheMisses',
+  'sequencerMisses',
   'admissions',
   'evictions',
   'spills',
@@ -19,7 +19,7 @@ const COUNTED = [
 ] as const
 
 export class StoreCoverage extends EventCounts {
-  countStats(stats: StoreStats): void {
+  countStats(stats: StoreCounters): void {
     for (const name of COUNTED) this.add(`engine: ${name}`, stats[name])
   }
 

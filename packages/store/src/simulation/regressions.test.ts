@@ -22,6 +22,7 @@ const SETTINGS: StoreSettings = {
   snapshotAgeMaxMs: 1_000_000,
   checkpointLogBytes: 1_000_000_000,
   checkpointIntervalMs: 1_000_000_000,
+  keepLogBytes: 0,
   segmentBytes: 64 * 1024,
   syncDelayMs: 0,
 }

@@ -7,7 +7,7 @@ import { LogIoError, Watermarks } from '@ringbolt/wal'
 import { type SimulatedDisk, SimulationFailure } from '@ringbolt/wal/simulation'
 import { Control } from '../engine/control.ts'
 import type { StoreSettings } from '../engine/options.ts'
-import { StatsBoard, type StoreStats } from '../engine/stats.ts'
+import { StatsBoard, type StoreCounters } from '../engine/stats.ts'
 import type { StoreCore } from '../engine/store-core.ts'
 import { PageFile } from '../space/page-file.ts'
 import { SimulatedClient } from './client.ts'
@@ -65,8 +65,8 @@ export class Session {
     this.control.wantClose()
   }
 
-  get stats(): StoreStats {
-    return new StatsBoard(this.core.memory.stats).read()
+  get stats(): StoreCounters {
+    return new StatsBoard(this.core.memory.stats).counters()
   }
 
   /** Up to where commands are acknowledged. */

@@ -318,6 +318,7 @@ export class SharedSimulation {
       cacheBytes: frames * 8192,
       threadsMax: 3,
       snapshotsMax: 24,
+      keepLogBytes: 0,
       syncDelayMs: 0,
     }
   }

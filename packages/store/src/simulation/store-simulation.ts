@@ -22,6 +22,7 @@ import { auditArchive, auditMainFile } from './audit.ts'
 import { type Activity, StoreCoverage } from './coverage.ts'
 import { checkDamage } from './damage.ts'
 import { Holder } from './holder.ts'
+import { checkLog } from './log-reading.ts'
 import { Operations } from './operations.ts'
 import { checkPages, checkState, differ } from './oracle.ts'
 import { changesOf, Session, type SessionHost } from './session.ts'
@@ -336,11 +337,19 @@ export class StoreSimulation implements SessionHost {
       operations.commit(random.fork(index).pick(session.clients), random.fork(index))
     }
     if (random.chance(0.5)) session.settle()
+    this.#readLog(session)
     this.closeSession(session)
     if (random.chance(0.5)) this.#look()
     const again = this.openSurely()
     this.closeSession(again)
     if (!this.geometry.inMemory && random.chance(0.25)) checkDamage(this, random.fork('damage'))
+  }
+
+  /** What is published by now; commands that are on their way are nobody's to read. */
+  #readLog(session: Session): void {
+    if (this.geometry.inMemory) return
+    this.context.activity = 'look'
+    this.fail(checkLog(this.folders, session.core.memory, this.model.state, this.coverage))
   }
 
   openSurely(): Session {
@@ -363,6 +372,7 @@ export class StoreSimulation implements SessionHost {
       snapshotAgeMaxMs: geometry.snapshotAgeMaxMs,
       checkpointLogBytes: geometry.checkpointLogBytes,
       checkpointIntervalMs: geometry.checkpointIntervalMs,
+      keepLogBytes: 0,
       segmentBytes: geometry.segmentBytes,
       syncDelayMs: 0,
     }

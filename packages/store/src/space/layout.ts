@@ -73,6 +73,8 @@ export const READER_OWNER = 0
 export const READER_ENTERED = 1
 /** Set by the sequencer when it waits for the thread to leave; cleared by the thread after it has left. */
 export const READER_ASKED = 2
+/** Pages that the slot's threads have looked for; a plain count that wraps, and that nothing depends on. */
+export const READER_LOOKUPS = 3
 
 export const OWNER_NONE = 0
 

@@ -10,6 +10,7 @@
  */
 import { SnapshotExpiredError, StoreClosedError, StoreCorruptError } from '../errors.ts'
 import type { PageSource } from '../page/page-space.ts'
+import { READER_LOOKUPS, readerWord } from './layout.ts'
 import type { PageLoader } from './page-loader.ts'
 import { NOT_RESIDENT, PageTable } from './page-table.ts'
 import { PrivateFrames } from './private-frames.ts'
@@ -58,6 +59,9 @@ export class PageReader implements PageSource {
   #sequence = 0
   #inside = false
   #closed = false
+  readonly #control: Int32Array
+  readonly #lookupsWord: number
+  #lookups: number
 
   /**
    * @param slotIndex of this thread, from `takeReaderSlot`
@@ -82,6 +86,9 @@ export class PageReader implements PageSource {
     this.#directory = this.#versions.directory
     this.#table = new PageTable(memory, control, region.words, layout)
     this.#private = new PrivateFrames(region, slotIndex)
+    this.#control = control
+    this.#lookupsWord = readerWord(layout, slotIndex) + READER_LOOKUPS
+    this.#lookups = control[this.#lookupsWord]!
   }
 
   /** Of the version entered, or entered last. */
@@ -122,6 +129,8 @@ export class PageReader implements PageSource {
   /** Ends the read: frames located are void. */
   leave(): void {
     this.#inside = false
+    // For whoever counts; in the line that leaving writes to anyway.
+    this.#control[this.#lookupsWord] = this.#lookups
     this.#versions.leave()
   }
 
@@ -146,6 +155,7 @@ export class PageReader implements PageSource {
   }
 
   locate(pageId: number, checksum: number): number {
+    this.#lookups = (this.#lookups + 1) | 0
     const frame = this.#table.find(pageId)
     if (frame === NOT_RESIDENT) return this.#locateInFile(pageId, checksum)
     // Only when it changes: a line that all threads write would go round between them.

@@ -30,6 +30,7 @@ import { Eviction } from './eviction.ts'
 import { Frames } from './frames.ts'
 import { HeldBack } from './held-back.ts'
 import { LiveVersions } from './live-versions.ts'
+import { Lookups } from './lookups.ts'
 import { PageIdScript } from './page-id-script.ts'
 import type { PageIdSource, PageStore } from './page-loader.ts'
 import { NOT_RESIDENT, PageTable } from './page-table.ts'
@@ -93,6 +94,7 @@ export class SharedSpace implements PageSpace {
   readonly #retired = new RetiredPages()
   readonly #live: LiveVersions
   readonly #wanted: Wanted
+  readonly #lookups: Lookups
   readonly #evictionBatch: number
   #working: number
   #publishedVersion: number
@@ -133,6 +135,7 @@ export class SharedSpace implements PageSpace {
       () => this.sweepReferences(),
       environment.readOnly !== true,
     )
+    this.#lookups = new Lookups(control, layout)
     const share = Math.ceil(layout.sharedFrames / EVICTION_BATCH_SHARE)
     this.#evictionBatch = Math.min(EVICTION_BATCH_MAX, share)
     this.#published = new Published(memory, layout)
@@ -508,6 +511,7 @@ export class SharedSpace implements PageSpace {
       limboFrames: this.#frames.limbo.size,
       dirtyPages: this.#frames.dirtyCount,
       misses: this.#misses,
+      readerLookups: this.#lookups.total(this.#slots.used),
       readerMisses: this.#wanted.requests,
       admissions: this.#admissions,
       evictions: this.#eviction.counts.evictions,

@@ -7,6 +7,8 @@ export interface SpaceStats {
   readonly dirtyPages: number
   /** Pages that the sequencer read from the file for itself. */
   readonly misses: number
+  /** Pages that readers looked for. */
+  readonly readerLookups: number
   /** Pages that readers read from the file for themselves; wraps at 2^32. */
   readonly readerMisses: number
   /** Pages that readers missed and that were read into memory for them. */

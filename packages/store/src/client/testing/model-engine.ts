@@ -180,17 +180,20 @@ function validate(bytes: Buffer, trees: Trees): Refusal | undefined {
       return { reason: 'definition', operation: ordinal }
     }
     if (isMaking || command.code === Code.dropTree) isThere.set(tree, isMaking)
-    const reason = reasonAgainst(command, trees.get(tree))
+    const reason = reasonAgainst(command, trees)
     if (reason !== undefined) return { reason, operation: ordinal }
   }
   if (command.fault === undefined) return undefined
   throw new Error(`a malformed command: ${command.fault}`)
 }
 
-function reasonAgainst(
-  command: CommandReader,
-  tree: ModelTree | undefined,
-): RefusalReason | undefined {
+function reasonAgainst(command: CommandReader, trees: Trees): RefusalReason | undefined {
+  const tree = trees.get(command.tree)
+  if (command.code === Code.checkMissing) {
+    const other = trees.get(command.otherTree)
+    if (tree === undefined || other === undefined) return 'definition'
+    return other.entries.length - tree.entries.length === command.number ? undefined : 'conflict'
+  }
   if (command.code === Code.checkDefinition) {
     return tree?.definition === command.number ? undefined : 'definition'
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Database } from '../database.ts'
 import type { Transaction } from '../transaction.ts'
-import { accounts, things, user, users } from './collections.ts'
+import { accounts, things, untyped, user, users } from './collections.ts'
 import type { StoreTester } from './store-tester.ts'
 
 export function describeTransactions(store: StoreTester): void {
@@ -170,6 +170,66 @@ export function describeTransactions(store: StoreTester): void {
       { isolation: 'snapshot' },
     )
     expect([runs, a.get(id)?.balance]).toEqual([2, 11])
+  })
+
+  describe('a sorted query without a filter', () => {
+    /** The two oldest, and what somebody else does before the commit. @returns how often it was run */
+    async function runsBeside(other: (db: Database) => Promise<unknown>): Promise<number> {
+      const db = await open()
+      await db.collection(users).insertMany([10, 20, 30].map((age) => user(`${age}`, { age })))
+      let runs = 0
+      await db.transaction(async (tx) => {
+        const query = tx.collection(users).find({}, { sort: { age: -1 }, limit: 2 })
+        const ages = query.toArray().map(({ age }) => age)
+        expect(query.explain()).toMatchObject({ index: 'age', sort: 'index' })
+        if (++runs === 1) await other(db)
+        await tx.collection(things).upsert({ id: 'oldest', value: ages })
+      })
+      return runs
+    }
+
+    test('S2: does not quarrel with documents that it did not come to', async () => {
+      const runs = await runsBeside((db) => db.collection(users).insert(user('young', { age: 1 })))
+      expect(runs).toBe(1)
+    })
+
+    test('S2: is run again for one that it would have come to', async () => {
+      const runs = await runsBeside((db) => db.collection(users).insert(user('older', { age: 40 })))
+      expect(runs).toBe(2)
+    })
+
+    test('S2: is run again for one that the index does not have', async () => {
+      const db = await open()
+      const u = db.collection(users)
+      await u.insertMany([10, 20, 30].map((age) => user(`${age}`, { age })))
+      const kinds: string[] = []
+      await db.transaction(async (tx) => {
+        const query = tx.collection(users).find({}, { sort: { age: -1 }, limit: 2 })
+        kinds.push(query.explain().kind)
+        if (kinds.length === 1) await db.collection(untyped(users)).insert({ email: 'x', tags: [] })
+        await tx.collection(things).upsert({ id: 'oldest', value: query.first()?.age })
+      })
+      expect(kinds).toEqual(['index', 'scan'])
+    })
+
+    test('S2: over own writes that complete the index', async () => {
+      const db = await open()
+      await db.collection(users).insert(user('30'))
+      const id = await db.collection(untyped(users)).insert({ email: 'x', tags: [] })
+      let runs = 0
+      await db.transaction(
+        async (tx) => {
+          runs++
+          await tx.collection(users).update(id, (one) => void (one.age = 40))
+          const query = tx.collection(users).find({}, { sort: { age: -1 }, limit: 1 })
+          expect(query.explain().index).toBe('age')
+          expect(query.first()?.age).toBe(40)
+          await db.collection(users).insert(user(`young ${runs}`, { age: 1 }))
+        },
+        { retries: 3 },
+      )
+      expect(runs).toBe(1)
+    })
   })
 
   test('S2: retries are bounded: ConflictError', async () => {

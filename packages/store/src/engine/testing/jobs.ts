@@ -223,8 +223,43 @@ async function backup(
   return (await db.backup(target, { onProgress })).pages
 }
 
+/** Takes up changes where the caller says, and waits for more without end. */
+async function followForEver(
+  db: Database,
+  { from, stopAfter }: { from: number; stopAfter: number },
+  tell: Tell,
+): Promise<number[]> {
+  const sequences: number[] = []
+  for await (const { sequence } of db.changes({ from })) {
+    sequences.push(sequence)
+    if (sequences.length === stopAfter) tell('following')
+  }
+  return sequences
+}
+
+/** Transactions over two collections: some documents come, some change, some go. */
+async function writeBothWays(
+  db: Database,
+  { writer, count }: { writer: number; count: number },
+): Promise<void> {
+  for (let round = 0; round < count; round++) {
+    const id = writer * 100 + (round % 17)
+    await db.transaction(
+      async (tx) => {
+        const there = tx.collection(notes).get(id)
+        if (there !== undefined && round % 5 === 0) await tx.collection(notes).delete(id)
+        else await tx.collection(notes).upsert({ id, writer, text: textOf(id, round, 60) })
+        await tx.collection(cells).upsert({ id: 1 + (round % 23), group: writer, value: round })
+      },
+      { retries: 10_000 },
+    )
+  }
+}
+
 const jobs = {
   backup,
+  followForEver,
+  writeBothWays,
   updateForEver,
   recordHistory,
   moveLinks,

@@ -45,6 +45,10 @@ export class MapTrees implements CommandTrees {
     return this.#trees.get(tree)?.definition ?? 0
   }
 
+  count(tree: number): number {
+    return this.#tree(tree).entries.size
+  }
+
   find(tree: number, key: Uint8Array): boolean {
     const entry = this.get(tree, key)
     if (entry !== undefined) this.foundSequence = entry.sequence
