@@ -31,6 +31,7 @@ import {
   decodeMeta,
   encodeMeta,
   type Meta,
+  type MetaChoice,
   type MetaRead,
   metaOffset,
   metaSlot,
@@ -119,8 +120,7 @@ export class MainFile {
     const readOnly = options.readOnly ?? false
     const place = placeOf(store, name)
     if (!readOnly) removeUnfinished(store, name)
-    const file = unlessMissing(() => store.open(name))
-    if (file === undefined) throw new MainFileNotFoundError(place)
+    const file = openMainFile(store, name)
     try {
       const { meta, other } = readMetas(file, place)
       const main = new MainFile(file, new PageFile(file, place), meta, other, readOnly)
@@ -185,6 +185,13 @@ export class MainFile {
   }
 }
 
+/** The bare file. @throws MainFileNotFoundError */
+export function openMainFile(store: LogStore, name: string): LogFile {
+  const file = unlessMissing(() => store.open(name))
+  if (file === undefined) throw new MainFileNotFoundError(placeOf(store, name))
+  return file
+}
+
 function placeOf(store: LogStore, name: string): string {
   return `${store.location}/${name}`
 }
@@ -223,7 +230,11 @@ function emptyMeta(databaseId: Uint8Array): Meta {
   }
 }
 
-function readMetas(file: LogFile, place: string): ReturnType<typeof chooseMeta> {
+/**
+ * The meta in use, as it is now.
+ * @throws the errors of main-file-errors.ts
+ */
+export function readMetas(file: LogFile, place: string): MetaChoice {
   const lengthBytes = file.length()
   if (lengthBytes === 0) throw new MainFileEmptyError(place, FILE_BYTES_MIN)
   const even = readMeta(file, 0)
