@@ -23,9 +23,16 @@ export { ValidationError } from './document/errors.ts'
 export type { Id, IndexValue } from './document/keys.ts'
 export type { StoreHandle } from './engine/attachment.ts'
 export { checkFile } from './engine/check-file.ts'
+export type { LiveIntegrityOptions } from './engine/integrity-check.ts'
+export type {
+  IntegrityOptions,
+  IntegrityProgress,
+  IntegrityReport,
+} from './engine/integrity-report.ts'
 export { attach, Database, open } from './engine/open.ts'
 export type { OpenOptions } from './engine/options.ts'
 export type { StoreStats } from './engine/stats.ts'
 export * from './errors.ts'
+export type { IntegrityFinding, IntegrityKind } from './finding.ts'
 export type { Filter, FindOptions, Sort } from './query/filter-types.ts'
 export { type Explanation, Query } from './query/query.ts'

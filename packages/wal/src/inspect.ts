@@ -98,7 +98,8 @@ export function* inspectLog(
         return { ...seen, findings: lasting }
       }
       before = seen.findings
-    } else if (looks >= LOOKS_MAX) throw new Error(`${store.location} changes too quickly to be read`)
+    } else if (looks >= LOOKS_MAX)
+      throw new Error(`${store.location} changes too quickly to be read`)
     yield true
   }
 }
@@ -129,11 +130,7 @@ class Look {
   #logId: Uint8Array | undefined
   #tornBytes = 0
 
-  constructor(
-    store: LogStore,
-    logId: Uint8Array | undefined,
-    onGroup: InspectOptions['onGroup'],
-  ) {
+  constructor(store: LogStore, logId: Uint8Array | undefined, onGroup: InspectOptions['onGroup']) {
     this.#store = store
     this.#logId = logId
     this.#onGroup = onGroup

@@ -30,12 +30,18 @@ export function readCatalog(view: ReadView, found: (finding: Found) => void): Ch
   const refuse = (what: string, error: unknown): void => {
     if (!isRingboltError(error) || error.code !== 'RINGBOLT_CORRUPT') throw error
     isWhole = false
-    found({ kind: 'catalog', tree: CATALOG_TREE, ...factsOf(error), problem: `${what}: ${error.message}` })
+    found({
+      kind: 'catalog',
+      tree: CATALOG_TREE,
+      ...factsOf(error),
+      problem: `${what}: ${error.message}`,
+    })
   }
   const readOne = (key: Buffer, value: Buffer): void => {
     if (key[0] === Kind.head) decodeHead(value)
     else if (key[0] === Kind.lease) decodeLease(value)
-    else if (key[0] === Kind.collection) collections.push(decodeCollection(key.toString('utf8', 1), value))
+    else if (key[0] === Kind.collection)
+      collections.push(decodeCollection(key.toString('utf8', 1), value))
     else if (key[0] === Kind.shape && key.length === 2 + COLLECTION_ID_BYTES) {
       const collectionId = key.readUInt32BE(1)
       const ofCollection = shapes.get(collectionId) ?? new Map<number, readonly string[]>()
@@ -44,7 +50,13 @@ export function readCatalog(view: ReadView, found: (finding: Found) => void): Ch
     } else {
       isWhole = false
       const actual = key.toString('hex')
-      found({ kind: 'catalog', tree: CATALOG_TREE, what: 'key', expected: 'one that is known', actual })
+      found({
+        kind: 'catalog',
+        tree: CATALOG_TREE,
+        what: 'key',
+        expected: 'one that is known',
+        actual,
+      })
     }
   }
   try {

@@ -24,7 +24,7 @@ import { CATALOG_TREE, type CollectionEntry } from './catalog-format.ts'
 import { type CheckedCatalog, readCatalog } from './check-catalog.ts'
 import type { KeyedEntry, ReadView } from './engine.ts'
 import { EntrySum, type SumSeed } from './entry-sum.ts'
-import { indexEntries, sameBytes } from './index-entries.ts'
+import { indexEntries, readIndexKeys, sameBytes } from './index-entries.ts'
 
 /** A state of which is known, too, on which page an entry stands. */
 export interface CheckedView extends ReadView {
@@ -50,7 +50,9 @@ export class CollectionsCheck {
   constructor(view: CheckedView, seed: SumSeed, found: (finding: Found) => void) {
     this.#found = found
     const catalog = readCatalog(view, found)
-    this.#checks = catalog.collections.map((entry) => new CollectionCheck(entry, catalog, seed, found))
+    this.#checks = catalog.collections.map(
+      (entry) => new CollectionCheck(entry, catalog, seed, found),
+    )
     this.#checkTrees(view, catalog)
     for (const check of this.#checks) {
       this.#visitors.set(check.entry.tree, check.documentsVisitor())
@@ -109,7 +111,11 @@ export class CollectionsCheck {
     for (let tree = 0; tree < TREES_MAX; tree++) {
       if (owners.has(tree) || (this.#definition(view, tree) ?? 0) === 0) continue
       const problem = `tree ${tree}: nobody's`
-      const [what, expected, actual] = [`owner of tree ${tree}`, 'a collection or an index', 'nobody']
+      const [what, expected, actual] = [
+        `owner of tree ${tree}`,
+        'a collection or an index',
+        'nobody',
+      ]
       this.#found({ kind: 'catalog', tree, what, expected, actual, problem })
     }
   }
@@ -151,6 +157,10 @@ class CollectionCheck {
   /** By index: what is due, and what is there. */
   readonly #due: readonly EntrySum[]
   readonly #there: readonly EntrySum[]
+  /** Of the document at hand, and the index. */
+  #primaryKey: Uint8Array = EMPTY
+  #valueBytes = 0
+  #sum: EntrySum
   /** There are documents of which it cannot be said which entries they are due. */
   #isDueUnknown = false
 
@@ -164,6 +174,7 @@ class CollectionCheck {
     this.#found = found
     this.#due = entry.indexes.map(() => new EntrySum(seed))
     this.#there = entry.indexes.map(() => new EntrySum(seed))
+    this.#sum = new EntrySum(seed)
     const known = shapes.get(entry.id) ?? new Map<number, readonly string[]>()
     // Nothing is written here, so no shape is looked for by its keys.
     this.#codec = new DocumentCodec({ shape: (id) => known.get(id), idOf: () => undefined })
@@ -174,13 +185,11 @@ class CollectionCheck {
       wantsLongValues: true,
       entry: (key, keyBytes, bytes, start, end, pageId) => {
         this.documents++
-        const read = this.#document(key, keyBytes, bytes, start, end, pageId)
-        if (read === undefined) {
+        try {
+          this.#document(key, keyBytes, bytes, start, end, pageId)
+        } catch (error) {
           this.#isDueUnknown = true
-          return
-        }
-        for (let at = 0; at < this.entry.indexes.length; at++) {
-          this.#addDue(read.document, read.id, key, keyBytes, at)
+          this.#unreadable(error, key.slice(0, keyBytes), pageId)
         }
       },
     }
@@ -205,7 +214,7 @@ class CollectionCheck {
     yield* this.#lookUpEntries(view, index)
   }
 
-  /** A2. Undefined when it cannot be said which entries it is due; then that was found, or it is of an older version. */
+  /** A2, and what it is due. */
   #document(
     key: Uint8Array,
     keyBytes: number,
@@ -213,36 +222,45 @@ class CollectionCheck {
     start: number,
     end: number,
     pageId: number,
-  ): { readonly id: Id; readonly document: Fields } | undefined {
-    const { name: collection, tree, version } = this.entry
-    const where = { kind: 'document', collection, tree, pageId } as const
-    const id = attempt(() => decodeId(key, 0, keyBytes))
-    if (id instanceof Error) {
-      this.#found({ ...where, ...factsOf(id), problem: `collection ${collection}: ${id.message}` })
-      return undefined
+  ): void {
+    const id = decodeId(key, 0, keyBytes)
+    const document = this.#codec.decode(bytes, start, end)
+    const own = document['id']
+    if (own !== id) {
+      const { name: collection, tree } = this.entry
+      const actual = isId(own) ? own : typeof own
+      const problem = `document ${textOf(id)} of ${collection}: has another id`
+      const where = { collection, tree, pageId, documentId: id }
+      this.#found({ kind: 'document', ...where, what: 'id', expected: id, actual, problem })
     }
-    const what = `document ${textOf(id)} of ${collection}`
-    const document = attempt(() => this.#codec.decode(bytes, start, end))
-    if (document instanceof Error) {
-      const problem = `${what}: ${document.message}`
-      this.#found({ ...where, documentId: id, ...factsOf(document), problem })
-      return undefined
+    if (this.#codec.schemaVersion !== this.entry.version) {
+      this.#isDueUnknown = true
+      return
     }
-    if (document['id'] !== id) {
-      const actual = isId(document['id']) ? document['id'] : typeof document['id']
-      const problem = `${what}: has another id`
-      this.#found({ ...where, documentId: id, what: 'id', expected: id, actual, problem })
+    const { indexes } = this.entry
+    this.#primaryKey = key
+    for (let at = 0; at < indexes.length; at++) {
+      const index = indexes[at]!
+      if (index.state !== 'ready') continue
+      this.#sum = this.#due[at]!
+      this.#valueBytes = index.unique ? keyBytes : 0
+      readIndexKeys(document, index, id, this.#addDue)
     }
-    return this.#codec.schemaVersion === version ? { id, document } : undefined
   }
 
-  #addDue(document: Fields, id: Id, key: Uint8Array, keyBytes: number, at: number): void {
-    const index = this.entry.indexes[at]!
-    if (index.state !== 'ready') return
-    const sum = this.#due[at]!
-    for (const due of indexEntries(document, index, id)) {
-      sum.add(due.key, due.key.length, key, 0, index.unique ? keyBytes : 0)
-    }
+  readonly #addDue = (key: Uint8Array, keyBytes: number): void => {
+    this.#sum.add(key, keyBytes, this.#primaryKey, 0, this.#valueBytes)
+  }
+
+  #unreadable(error: unknown, key: Uint8Array, pageId: number): void {
+    const { name: collection, tree } = this.entry
+    const id = attempt(() => decodeId(key, 0, key.length))
+    const cause = damage(error)
+    const found = { kind: 'document', collection, tree, pageId, ...factsOf(cause) } as const
+    const what =
+      id instanceof Error ? `collection ${collection}` : `document ${textOf(id)} of ${collection}`
+    const problem = `${what}: ${cause.message}`
+    this.#found(id instanceof Error ? { ...found, problem } : { ...found, documentId: id, problem })
   }
 
   /** A3, document by document. */
@@ -316,10 +334,14 @@ function attempt<T>(read: () => T): T | Error {
   try {
     return read()
   } catch (error) {
-    if (error instanceof UnknownShapeError) return error
-    if (isRingboltError(error) && error.code === 'RINGBOLT_CORRUPT') return error
-    throw error
+    return damage(error)
   }
+}
+
+function damage(error: unknown): Error {
+  if (error instanceof UnknownShapeError) return error
+  if (isRingboltError(error) && error.code === 'RINGBOLT_CORRUPT') return error
+  throw error
 }
 
 function isId(value: unknown): value is Id {

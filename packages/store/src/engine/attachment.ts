@@ -37,9 +37,9 @@ export class Attachment {
   readonly ring: Ring
   readonly watermarks: Watermarks
   readonly control: Control
+  readonly reader: PageReader
   readonly #producer: RingProducer
   readonly #file: PageFile | undefined
-  readonly #reader: PageReader
 
   /** @throws StoreClosedError; RingSlotsError when `threadsMax` threads are attached */
   constructor(handle: StoreHandle) {
@@ -57,14 +57,14 @@ export class Attachment {
     try {
       this.#file = pageFileOf(handle.mainPath)
       const slot = takeReaderSlot(handle.region, currentThreadId)
-      this.#reader = new PageReader(handle.region, slot, this.#file, () => this.ring.ringDoorbell())
+      this.reader = new PageReader(handle.region, slot, this.#file, () => this.ring.ringDoorbell())
     } catch (error) {
       this.#file?.close()
       this.#producer.detach()
       throw error
     }
     const engineOf = handle.readOnly ? ReadOnlyEngine : SharedEngine
-    this.engine = new engineOf(this.#reader, client)
+    this.engine = new engineOf(this.reader, client)
   }
 
   /** Resolves once all that is acknowledged by now stands in the main file. */
@@ -83,7 +83,7 @@ export class Attachment {
 
   /** Gives the thread's slots back and lets go of the file. Idempotent. */
   detach(): void {
-    this.#reader.close()
+    this.reader.close()
     this.#file?.close()
     this.#producer.detach()
   }

@@ -177,9 +177,7 @@ describe('M7: documents and indexes', () => {
     await commit((command, { berth }) =>
       command.put(berth, encodeIndexKey([5], 777), new Uint8Array(0)),
     )
-    expect(problems()).toEqual([
-      'index boats.berth: an entry of document 777, which is not there',
-    ])
+    expect(problems()).toEqual(['index boats.berth: an entry of document 777, which is not there'])
   })
 
   test('an entry that its document does not have', async () => {

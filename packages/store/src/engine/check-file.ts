@@ -77,7 +77,9 @@ function attemptCheck(
     const hasChanged = readMetas(file, place).meta.checkpoint !== meta.checkpoint
     if (findings.count > 0 && hasChanged) return undefined
     if (!meta.clean) {
-      findings.note(`what the log holds after commit ${meta.sequence} was not applied, its chain alone was checked`)
+      findings.note(
+        `what the log holds after commit ${meta.sequence} was not applied, its chain alone was checked`,
+      )
     }
     const { check } = structure
     const pages = check.walk.reached.size

@@ -43,7 +43,9 @@ export class FileStructure {
     if (this.uses === undefined) return
     const { isComplete } = this.check.walk
     if (!isComplete) {
-      this.#findings.note('orphan pages cannot be told: not all pages that refer to others could be read')
+      this.#findings.note(
+        'orphan pages cannot be told: not all pages that refer to others could be read',
+      )
     }
     for (const { pageId, uses, problem } of this.uses.problems()) {
       if (uses.length > 1) addUsedTwice(this.#findings, pageId, uses, problem)
@@ -59,7 +61,14 @@ export function addUsedTwice(
   problem: string,
 ): void {
   const [expected, actual] = ['one', uses.join(', ')]
-  findings.add({ kind: 'page-used-twice', pageId, what: 'use of the page', expected, actual, problem })
+  findings.add({
+    kind: 'page-used-twice',
+    pageId,
+    what: 'use of the page',
+    expected,
+    actual,
+    problem,
+  })
 }
 
 export function addOrphan(findings: Findings, pageId: number, problem: string): void {
@@ -77,7 +86,10 @@ export function directoryOf({ meta }: ReadableMain): DirectoryReferences {
 }
 
 /** Undefined when it cannot be read, which is a finding. */
-export function freeListOf({ pages, meta }: ReadableMain, findings: Findings): FreeList | undefined {
+export function freeListOf(
+  { pages, meta }: ReadableMain,
+  findings: Findings,
+): FreeList | undefined {
   try {
     return readFreeList(pages, meta)
   } catch (error) {

@@ -56,7 +56,8 @@ function fits({ segments }: LogInspection, { logLsn }: Meta): boolean {
 function mismatch(file: string, { segments }: LogInspection, meta: Meta, findings: Findings): void {
   const first = segments[0]
   const expected = `one that goes on from LSN ${meta.logLsn}`
-  const actual = first === undefined ? 'none' : `one from LSN ${first.firstLsn} to ${segments.at(-1)?.endLsn}`
+  const actual =
+    first === undefined ? 'none' : `one from LSN ${first.firstLsn} to ${segments.at(-1)?.endLsn}`
   findings.add({ kind: 'log-chain', file, offset: 0, what: 'the log', expected, actual })
 }
 

@@ -62,6 +62,16 @@ export class Findings {
     this.list.push({ ...rest, ...located, message })
   }
 
+  /** All that another list of the same file has. */
+  take(other: Findings): void {
+    this.#count += other.count - other.list.length
+    for (const finding of other.list) {
+      this.#count++
+      if (this.list.length < FINDINGS_MAX) this.list.push(finding)
+    }
+    this.notes.push(...other.notes)
+  }
+
   note(text: string): void {
     this.notes.push(text)
   }

@@ -9,8 +9,13 @@ import { AtomicsMemory } from '@ringbolt/ring'
 import { Database as Documents } from '../client/database.ts'
 import type { CollectionDefinition } from '../client/define-collection.ts'
 import type { StoreEnvironment } from '../client/environment.ts'
+import { StoreClosedError } from '../errors.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
+import { seed } from './check-file.ts'
 import { closeFlagOf } from './control.ts'
+import { fileFolders } from './file-folders.ts'
+import { integrityCheck, type LiveIntegrityOptions } from './integrity-check.ts'
+import type { IntegrityReport } from './integrity-report.ts'
 import type { OpenOptions } from './options.ts'
 import { StatsBoard, type StoreStats } from './stats.ts'
 import { openOwner } from './store-owner.ts'
@@ -49,6 +54,22 @@ export class Database extends Documents {
   /** Resolves once all that is acknowledged by now stands in the main file. */
   checkpoint(): Promise<void> {
     return this.#attachment.checkpoint()
+  }
+
+  /**
+   * Looks through the newest state, beside whoever writes: pages as they stand in the file, trees, documents and
+   * indexes against each other, what is free, the log's chain. Changes nothing; this thread stays responsive. The
+   * state is kept for as long as it takes, like a snapshot's.
+   * @throws StoreClosedError; SnapshotExpiredError when it takes longer than `snapshotAgeMaxMs`; the signal's reason
+   */
+  async integrityCheck(options: LiveIntegrityOptions = {}): Promise<IntegrityReport> {
+    const { mainPath, control } = this.#attachment.handle
+    if (this.isClosed || closeFlagOf(control)()) throw new StoreClosedError('the database')
+    const { filePages, freePages } = this.stats()
+    const folders = mainPath === undefined ? undefined : fileFolders(mainPath, true)
+    const pagesTotal = filePages - freePages
+    const { reader } = this.#attachment
+    return integrityCheck({ reader, folders, pagesTotal, environment, seed: seed() }, options)
   }
 
   /** What the sequencer counted lately; no question, no wait. */

@@ -4,7 +4,14 @@ import { PAGE_BYTES, PAGE_ID_WORD, PAGE_WORDS, PageKind } from '../page/page.ts'
 import type { PageSource } from '../page/page-space.ts'
 import { KEY_BYTES_MAX } from '../sequencer/command.ts'
 import type { Corruption } from './corruption.ts'
-import { LEVEL_SHIFT, NO_FENCE, NODE_HEADS_WORD, PAGE_WHAT_WORD, TREE_SHIFT } from './layout.ts'
+import {
+  HEAD_BYTES,
+  LEVEL_SHIFT,
+  NO_FENCE,
+  NODE_HEADS_WORD,
+  PAGE_WHAT_WORD,
+  TREE_SHIFT,
+} from './layout.ts'
 import { isInline, LeafCell } from './leaf.ts'
 import {
   compareBytes,
@@ -206,14 +213,12 @@ export class NodeCheck {
     const { words } = this.#source
     const key = this.#key
     const keyBytes = copyKey(this.#bytes, words, frame, isLeaf, index, key, this.#corruption)
-    const head = headOf(key, prefixBytes(words, frame), keyBytes)
-    if (words[frame * PAGE_WORDS + NODE_HEADS_WORD + index] !== head) {
-      const problem = `head of entry ${index} has bytes beyond its key`
-      const stored = words[frame * PAGE_WORDS + NODE_HEADS_WORD + index]!
-      this.#found('page', pageId, `head of entry ${index}`, head, stored, { problem })
-    }
+    const prefix = prefixBytes(words, frame)
+    // Of a longer one the head was copied from there.
+    if (keyBytes - prefix < HEAD_BYTES) this.#checkHead(frame, index, keyBytes, pageId)
     const before = this.#beforeBytes
-    if (before >= 0 && compareBytes(this.#before, 0, before, key, 0, keyBytes) >= 0) {
+    // All keys of a page share its prefix.
+    if (before >= 0 && compareBytes(this.#before, prefix, before, key, prefix, keyBytes) >= 0) {
       const problem = `entry ${index} is not above the one before`
       const expected = `above ${textOf(this.#before.subarray(0, before))}`
       const actual = textOf(key.subarray(0, keyBytes))
@@ -221,6 +226,15 @@ export class NodeCheck {
     }
     if (before < 0) this.#firstKey(frame, pageId, keyBytes)
     return keyBytes
+  }
+
+  #checkHead(frame: number, index: number, keyBytes: number, pageId: number): void {
+    const { words } = this.#source
+    const head = headOf(this.#key, prefixBytes(words, frame), keyBytes)
+    const stored = words[frame * PAGE_WORDS + NODE_HEADS_WORD + index]!
+    if (stored === head) return
+    const problem = `head of entry ${index} has bytes beyond its key`
+    this.#found('page', pageId, `head of entry ${index}`, head, stored, { problem })
   }
 
   /** The others are above it, or that is a finding. */

@@ -245,7 +245,7 @@ export class TreeWalk {
       if (!isRingboltError(error) || error.code !== 'RINGBOLT_CORRUPT') throw error
       const { what, expected, actual } = factsOf(error)
       const problem = error.message
-      this.#found(LOCATE_KINDS.get(what) ?? kind, pageId, what, expected, actual, { problem })
+      this.#found(kindOfDamage(what) ?? kind, pageId, what, expected, actual, { problem })
     }
   }
 
@@ -318,6 +318,11 @@ const LOCATE_KINDS: ReadonlyMap<string, IntegrityKind> = new Map<string, Integri
   ["page checksum against the reference's", 'checksum'],
   ['page id', 'checksum'],
 ])
+
+/** Undefined when it is not about reading a page. */
+export function kindOfDamage(what: string): IntegrityKind | undefined {
+  return LOCATE_KINDS.get(what)
+}
 
 export interface CorruptionFacts {
   readonly what: string
