@@ -17,12 +17,20 @@ export {
 } from './client/define-collection.ts'
 export type { DocOf, InsertTypeOf, StoredDocument } from './client/definition-types.ts'
 export { Snapshot } from './client/snapshot.ts'
+export type { StoredRecord } from './client/stored-documents.ts'
 export type { Isolation, Transaction } from './client/transaction.ts'
 export type { BlockingTransactionOptions, TransactionOptions } from './client/transaction-runner.ts'
 export { ValidationError } from './document/errors.ts'
 export type { Id, IndexValue } from './document/keys.ts'
 export type { StoreHandle } from './engine/attachment.ts'
 export { checkFile } from './engine/check-file.ts'
+export {
+  type CollectionDescription,
+  describeFile,
+  type FileDescription,
+  type IndexDescription,
+  type LogDescription,
+} from './engine/describe-file.ts'
 export type { LiveIntegrityOptions } from './engine/integrity-check.ts'
 export type {
   IntegrityOptions,

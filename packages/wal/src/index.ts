@@ -24,6 +24,7 @@ export { FileStore, type FileStoreOptions } from './file-store.ts'
 export { frameBytesOf, writeFrame } from './frame.ts'
 export type { WrittenGroup } from './group-writer.ts'
 export {
+  forEachRecord,
   type InspectedGroup,
   type InspectOptions,
   inspectLog,

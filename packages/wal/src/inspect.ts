@@ -6,7 +6,10 @@
  * all. So what was found is looked at again: damage is still there then, the same at the same place. A group of
  * which a later one says that it was durable had been written by then, so the second look tells for sure.
  */
+import { FRAME_HEADER_BYTES } from '@ringbolt/ring'
 import { LogIoError, type Mismatch } from './errors.ts'
+import { frameBytesOf, frameHeader, recordLengthOf } from './frame.ts'
+import { viewOf } from './group.ts'
 import type { LogStore } from './log-store.ts'
 import { linkMismatch, type Stop, stopAt } from './recovery.ts'
 import { chooseLive, readHeader, withFile } from './recovery-headers.ts'
@@ -229,5 +232,24 @@ function groupOf(segment: string, { header, position, body }: Group): InspectedG
   return {
     ...{ segment, byteOffset: position, epoch, firstLsn, firstSequence },
     ...{ recordCount, abortedCount, laneCount, durableEpoch, body },
+  }
+}
+
+/** The records of a group, aborted frames left out; each lasts as long as the group. */
+export function forEachRecord(
+  { body, firstLsn, firstSequence }: InspectedGroup,
+  visit: (record: { sequence: number; lsn: number; record: Uint8Array }) => void,
+): void {
+  const view = viewOf(body)
+  let sequence = firstSequence
+  for (let at = 0; at < body.length; ) {
+    const frame = frameHeader(view, at)
+    const length = recordLengthOf(frame)
+    const start = at + FRAME_HEADER_BYTES
+    if (frame > 0) {
+      visit({ sequence, lsn: firstLsn + at, record: body.subarray(start, start + length) })
+      sequence++
+    }
+    at += frameBytesOf(length)
   }
 }

@@ -201,7 +201,11 @@ async function prove(
   const oracle = new DocumentOracle(itemsOf(db), settings.seed)
   const result = await oracle.prove(acknowledged, settings.lanes)
   await db.close()
-  return { recoveryMs, result, structure: checkFile(folder.database).findings.map(({ message }) => message) }
+  return {
+    recoveryMs,
+    result,
+    structure: checkFile(folder.database).findings.map(({ message }) => message),
+  }
 }
 
 function oracleVerdict(result: DocumentOracleResult | undefined, total: number): Verdict {

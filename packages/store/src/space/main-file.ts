@@ -231,10 +231,25 @@ function emptyMeta(databaseId: Uint8Array): Meta {
 }
 
 /**
- * The meta in use, as it is now.
+ * The meta in use, as it is now; somebody else may be writing the next.
  * @throws the errors of main-file-errors.ts
  */
 export function readMetas(file: LogFile, place: string): MetaChoice {
+  let checkpoint = -1
+  for (;;) {
+    const choice = readMetasOnce(file, place)
+    const neededBytes = choice.meta.pageCount * PAGE_BYTES
+    const lengthBytes = file.length()
+    if (lengthBytes >= neededBytes) return choice
+    // The file gives back what it does not need once a meta says so: one that is newer than what was read.
+    if (choice.meta.checkpoint === checkpoint) {
+      throw new MainFileTruncatedError(place, neededBytes, lengthBytes)
+    }
+    checkpoint = choice.meta.checkpoint
+  }
+}
+
+function readMetasOnce(file: LogFile, place: string): MetaChoice {
   const lengthBytes = file.length()
   if (lengthBytes === 0) throw new MainFileEmptyError(place, FILE_BYTES_MIN)
   const even = readMeta(file, 0)
@@ -242,10 +257,7 @@ export function readMetas(file: LogFile, place: string): MetaChoice {
     if (even.kind === 'foreign') throw new MainFileForeignError(place, even.finding)
     throw new MainFileTruncatedError(place, FILE_BYTES_MIN, lengthBytes)
   }
-  const choice = chooseMeta([even, readMeta(file, 1)], place)
-  const neededBytes = choice.meta.pageCount * PAGE_BYTES
-  if (lengthBytes < neededBytes) throw new MainFileTruncatedError(place, neededBytes, lengthBytes)
-  return choice
+  return chooseMeta([even, readMeta(file, 1)], place)
 }
 
 /** What a file that ends early does not have reads as zeros. */
