@@ -12,18 +12,10 @@
  *   object      {"$object": {"$date": 1}} for an object {"$date": 1}
  */
 export function tagged(value: unknown): unknown {
-  switch (typeof value) {
-    case 'bigint':
-      return { $bigint: String(value) }
-    case 'undefined':
-      return { $undefined: true }
-    case 'number':
-      return taggedNumber(value)
-    case 'object':
-      return value === null ? null : taggedObject(value)
-    default:
-      return value
-  }
+  if (typeof value === 'bigint') return { $bigint: String(value) }
+  if (typeof value === 'number') return taggedNumber(value)
+  if (value === undefined) return { $undefined: true }
+  return typeof value === 'object' && value !== null ? taggedObject(value) : value
 }
 
 function taggedNumber(value: number): unknown {

@@ -10,6 +10,7 @@ import {
   LogNotFoundError,
 } from '@ringbolt/wal'
 import type { Command } from 'commander'
+import { describeFile } from 'ringbolt'
 import { EXIT_FINDINGS, EXIT_HELP } from '../exit-codes.ts'
 import { counted, number, print, printJson, size, table } from '../text.ts'
 
@@ -46,6 +47,11 @@ Examples:
 
 function wal(path: string, flags: WalFlags): void {
   const folder = folderOf(path)
+  if (folder === undefined) {
+    if (flags.json !== true) print(`${path} was closed cleanly: it has no log`)
+    else if (flags.groups !== true && flags.records !== true) printJson({ folder: null })
+    return
+  }
   const onGroup = (group: InspectedGroup): void => {
     if (flags.groups === true) printGroup(group, flags.json)
     if (flags.records === true) printRecords(group, flags.json)
@@ -62,12 +68,13 @@ function wal(path: string, flags: WalFlags): void {
   if (log.findings.length > 0) process.exitCode = EXIT_FINDINGS
 }
 
-/** A database's log stands beside it. */
-function folderOf(path: string): string {
+/** A database's log stands beside it; undefined for one that was closed cleanly. */
+function folderOf(path: string): string | undefined {
   const isFile = existsSync(path) && statSync(path).isFile()
   const folder = resolve(isFile ? path + LOG_FOLDER_SUFFIX : path)
-  if (!existsSync(folder)) throw new LogNotFoundError(folder)
-  return folder
+  if (existsSync(folder)) return folder
+  if (isFile && describeFile(path).clean) return undefined
+  throw new LogNotFoundError(folder)
 }
 
 function printGroup({ body, ...group }: InspectedGroup, json: true | undefined): void {

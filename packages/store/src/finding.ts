@@ -41,11 +41,8 @@ export type IntegrityKind =
   | 'orphaned-index-entry'
   | 'log-chain'
 
-export interface IntegrityFinding {
+interface Facts {
   readonly kind: IntegrityKind
-  readonly file: string
-  /** Of the page, group or byte that is meant. */
-  readonly offset: number
   readonly pageId?: number
   /** Number of the tree through which it was reached. */
   readonly tree?: number
@@ -55,25 +52,22 @@ export interface IntegrityFinding {
   readonly what: string
   readonly expected: string | number
   readonly actual: string | number
+}
+
+export interface IntegrityFinding extends Facts {
+  readonly file: string
+  /** Of the page, group or byte that is meant. */
+  readonly offset: number
   /** All of it as a sentence. */
   readonly message: string
 }
 
-/** As the one who comes upon it tells it; the file, and the sentence, are added. */
-export interface Found {
-  readonly kind: IntegrityKind
+/** As the one who comes upon it tells it; place and sentence are completed. */
+export interface Found extends Facts {
   /** The main file when absent. */
   readonly file?: string
   /** The page's first byte when absent. */
   readonly offset?: number
-  readonly pageId?: number
-  readonly tree?: number
-  readonly collection?: string
-  readonly index?: string
-  readonly documentId?: Id
-  readonly what: string
-  readonly expected: string | number
-  readonly actual: string | number
   /** In words, when "what is actual, expected expected" does not say it well. */
   readonly problem?: string
 }

@@ -203,11 +203,19 @@ class Look {
         if (stop !== undefined) this.#stop(stop, tail.contentEnd - scan.position)
       }
       this.#segments.push({
-        ...{ name, segmentBytes: header.segmentBytes, usedBytes: scan.position },
-        ...{ firstEpoch: header.firstEpoch, lastEpoch: scan.link.epoch - 1 },
-        ...{ firstLsn: header.firstLsn, endLsn: scan.link.lsn },
-        ...{ firstSequence: header.firstSequence, endSequence: scan.link.sequence },
-        ...{ groups: scan.groups, records: scan.records, aborted: scan.aborted, cut: header.cut },
+        name,
+        segmentBytes: header.segmentBytes,
+        usedBytes: scan.position,
+        firstEpoch: header.firstEpoch,
+        lastEpoch: scan.link.epoch - 1,
+        firstLsn: header.firstLsn,
+        endLsn: scan.link.lsn,
+        firstSequence: header.firstSequence,
+        endSequence: scan.link.sequence,
+        groups: scan.groups,
+        records: scan.records,
+        aborted: scan.aborted,
+        cut: header.cut,
       })
       return scan.link
     } finally {
@@ -230,8 +238,16 @@ function groupOf(segment: string, { header, position, body }: Group): InspectedG
   const { epoch, firstLsn, firstSequence, recordCount, abortedCount } = header
   const { laneCount, durableEpoch } = header
   return {
-    ...{ segment, byteOffset: position, epoch, firstLsn, firstSequence },
-    ...{ recordCount, abortedCount, laneCount, durableEpoch, body },
+    segment,
+    byteOffset: position,
+    epoch,
+    firstLsn,
+    firstSequence,
+    recordCount,
+    abortedCount,
+    laneCount,
+    durableEpoch,
+    body,
   }
 }
 

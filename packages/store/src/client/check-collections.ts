@@ -14,7 +14,6 @@
 import { isRingboltError } from '@ringbolt/ring'
 import { DocumentCodec } from '../document/codec.ts'
 import { UnknownShapeError } from '../document/errors.ts'
-import type { Fields } from '../document/format.ts'
 import { decodeId, encodeId, type Id, idOf } from '../document/keys.ts'
 import type { Found } from '../finding.ts'
 import type { IndexInfo } from '../query/reader.ts'
@@ -282,9 +281,15 @@ class CollectionCheck {
             ? `no entry of document ${textOf(id)}`
             : `the entry of document ${textOf(id)} is another's`
         this.#found({
-          ...{ kind: 'missing-index-entry', collection, index: index.name, tree: index.tree },
-          ...{ documentId: id, pageId, what: `entry of document ${textOf(id)}` },
-          ...{ expected: 'one that leads to it', actual },
+          kind: 'missing-index-entry',
+          collection,
+          index: index.name,
+          tree: index.tree,
+          documentId: id,
+          pageId,
+          what: `entry of document ${textOf(id)}`,
+          expected: 'one that leads to it',
+          actual,
           problem: `index ${collection}.${index.name}: ${problem}`,
         })
       }
@@ -315,7 +320,12 @@ class CollectionCheck {
           : ['one that is due', 'another', `an entry that document ${textOf(id)} does not have`]
       const what = `document ${textOf(id)} of an entry`
       this.#found({
-        ...{ kind, ...where, documentId: id, what, expected, actual },
+        kind,
+        ...where,
+        documentId: id,
+        what,
+        expected,
+        actual,
         problem: `index ${collection}.${index.name}: ${problem}`,
       })
     }

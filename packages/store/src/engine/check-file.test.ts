@@ -4,18 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isRingboltError } from '@ringbolt/ring'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { Catalog } from '../client/catalog.ts'
 import { defineCollection } from '../client/define-collection.ts'
 import { encodeId, encodeIndexKey } from '../document/keys.ts'
 import { PAGE_BYTES } from '../page/page.ts'
-import { CommandBuilder } from '../sequencer/command.ts'
+import type { CommandBuilder } from '../sequencer/command.ts'
 import { FreeListWriter } from '../space/free-list.ts'
 import { MainFile } from '../space/main-file.ts'
 import { PageUse, PageUses } from '../space/page-uses.ts'
 import { checkFile } from './check-file.ts'
 import { fileFolders } from './file-folders.ts'
 import { open } from './open.ts'
-import { openOwner } from './store-owner.ts'
+import { commitPast } from './testing/commit-past.ts'
 
 interface Boat {
   readonly id: number
@@ -66,22 +65,10 @@ beforeEach(() => {
 
 afterEach(() => rmSync(path))
 
-/** One command past all that keeps documents and indexes in step. */
 async function commit(fill: (command: CommandBuilder, trees: Trees) => void): Promise<void> {
-  const owner = await openOwner(path, {})
-  const { engine } = owner.attachment
-  const catalog = new Catalog({
-    engine,
-    environment: { nowMs: () => 0, random: () => 0, after: () => () => undefined, sleep() {} },
-    blocking: false,
-    assertOpen: () => undefined,
-  })
-  const [entry] = catalog.collections(engine.latest)
-  const [name, berth] = entry!.indexes
-  const command = new CommandBuilder()
-  fill(command, { primary: entry!.tree, name: name!.tree, berth: berth!.tree })
-  expect(await engine.commit(command)).toBeUndefined()
-  await owner.close()
+  await commitPast(path, (command, { tree: primary, indexes: [name, berth] }) =>
+    fill(command, { primary, name: name!.tree, berth: berth!.tree }),
+  )
 }
 
 interface Trees {
@@ -148,8 +135,9 @@ describe('M7: pages', () => {
       main.putMeta({ pageCount: pageCount + 1 })
       truncateSync(path, (pageCount + 1) * PAGE_BYTES)
     })
-    const leaked = sound.length / PAGE_BYTES
-    expect(problems()).toEqual(['is neither reached nor free'])
+    expect(checkFile(path).findings).toMatchObject([
+      { kind: 'orphan-page', pageId: sound.length / PAGE_BYTES },
+    ])
   })
 
   test('one that is in use, and free', () => {

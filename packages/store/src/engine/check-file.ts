@@ -8,7 +8,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { isRingboltError } from '@ringbolt/ring'
-import type { LogFile } from '@ringbolt/wal'
 import { StoreChangingError } from '../errors.ts'
 import { PAGE_BYTES } from '../page/page.ts'
 import type { ReadableMain } from '../space/file-pages.ts'
@@ -84,8 +83,11 @@ function attemptCheck(
     const { check } = structure
     const pages = check.walk.reached.size
     return {
-      ...{ sequence: meta.sequence, pages, bytes: pages * PAGE_BYTES + logBytes },
-      ...{ documents: check.documents, indexEntries: check.indexEntries },
+      sequence: meta.sequence,
+      pages,
+      bytes: pages * PAGE_BYTES + logBytes,
+      documents: check.documents,
+      indexEntries: check.indexEntries,
       durationMs: performance.now() - startedAtMs,
       ...resultOf(findings),
     }
@@ -95,7 +97,7 @@ function attemptCheck(
 }
 
 /** No finding: a crash while a meta is written leaves this, and the one in use is whole. */
-export function tellOtherMeta({ other }: MetaChoice, findings: Findings): void {
+function tellOtherMeta({ other }: MetaChoice, findings: Findings): void {
   if (other === undefined) return
   const { offset, what, expected, actual } = other
   findings.note(

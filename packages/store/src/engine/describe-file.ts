@@ -89,11 +89,18 @@ function attemptDescription(folders: StoreFolders, place: string): FileDescripti
       const log = meta.clean ? undefined : logOf(folders, meta)
       if (!meta.clean && log === undefined && !isSame()) return undefined
       return {
-        ...{ file: place, databaseId: Buffer.from(meta.databaseId).toString('hex') },
-        ...{ fileBytes: file.length(), pageBytes: PAGE_BYTES },
-        ...{ pages: meta.pageCount, freePages: meta.freeCount, checkpoint: meta.checkpoint },
-        ...{ checkpointSequence: meta.sequence, clean: meta.clean, log: log && sizesOf(log) },
-        ...{ lastSequence: lastSequenceOf(log, meta), collections },
+        file: place,
+        databaseId: Buffer.from(meta.databaseId).toString('hex'),
+        fileBytes: file.length(),
+        pageBytes: PAGE_BYTES,
+        pages: meta.pageCount,
+        freePages: meta.freeCount,
+        checkpoint: meta.checkpoint,
+        checkpointSequence: meta.sequence,
+        clean: meta.clean,
+        log: log && sizesOf(log),
+        lastSequence: lastSequenceOf(log, meta),
+        collections,
       }
     } catch (error) {
       if (isRingboltError(error) && error.code === 'RINGBOLT_CORRUPT' && !isSame()) return undefined
@@ -112,7 +119,9 @@ function collectionsOf(main: ConstructorParameters<typeof FilePages>[0]): Collec
     throw new StoreCorruptError({ file: place, offset }, what, expected, actual)
   }
   return readCatalog(view, refuse).collections.map(({ name, version, tree, indexes }) => ({
-    ...{ name, version, documents: view.count(tree) },
+    name,
+    version,
+    documents: view.count(tree),
     indexes: indexes.map(({ tree: indexTree, ...index }) => ({
       ...index,
       entries: view.count(indexTree),

@@ -41,6 +41,8 @@ export interface LiveDatabase {
   readonly pagesTotal: number
   readonly environment: StoreEnvironment
   readonly seed: SumSeed
+  /** @throws StoreClosedError */
+  assertOpen(): void
 }
 
 /** @throws StoreClosedError, SnapshotExpiredError for a check that outlives `snapshotAgeMaxMs`; the signal's reason */
@@ -91,16 +93,19 @@ class LiveCheck {
   }
 
   async run(): Promise<IntegrityReport> {
-    const { nowMs } = this.#database.environment
-    const startedAtMs = nowMs()
+    const { environment } = this.#database
+    const startedAtMs = environment.nowMs()
     await this.#drive(this.#steps())
     this.#tell()
     const { documents, indexEntries, walk } = this.#check
     const pages = walk.reached.size
     return {
-      ...{ sequence: this.#pin.sequence, pages, documents, indexEntries },
+      sequence: this.#pin.sequence,
+      pages,
+      documents,
+      indexEntries,
       bytes: pages * PAGE_BYTES + this.#logBytes,
-      durationMs: nowMs() - startedAtMs,
+      durationMs: environment.nowMs() - startedAtMs,
       findings: this.#findings.list,
       notes: this.#findings.allNotes,
     }
@@ -138,15 +143,18 @@ class LiveCheck {
 
   /** Each step as soon as there is time; true: after a pause. */
   async #drive(steps: Generator<boolean, void, undefined>): Promise<void> {
-    const { nowMs, after } = this.#database.environment
-    let sliceEndMs = nowMs() + SLICE_MS
+    const { environment } = this.#database
+    // The first slice, too, comes in a turn of its own.
+    let sliceEndMs = Number.NEGATIVE_INFINITY
     for (const isPauseDue of steps) {
-      if (!isPauseDue && nowMs() < sliceEndMs) continue
+      if (!isPauseDue && environment.nowMs() < sliceEndMs) continue
       this.#tell()
-      if (isPauseDue) await new Promise<void>((resolve) => void after(PAUSE_MS, resolve))
+      if (isPauseDue)
+        await new Promise<void>((resolve) => void environment.after(PAUSE_MS, resolve))
       else await new Promise<void>((resolve) => void setImmediate(resolve))
       this.#options.signal?.throwIfAborted()
-      sliceEndMs = nowMs() + SLICE_MS
+      this.#database.assertOpen()
+      sliceEndMs = environment.nowMs() + SLICE_MS
     }
   }
 

@@ -52,7 +52,10 @@ function itemOf(id: number, random: Random): Item {
   const length = random.chance(0.02) ? random.below(30_000) : random.below(120)
   const tags = Array.from({ length: random.below(4) }, () => `tag ${random.below(9)}`)
   return {
-    ...{ id, code: `${id}:${random.below(1000)}`, group: random.below(50), tags },
+    id,
+    code: `${id}:${random.below(1000)}`,
+    group: random.below(50),
+    tags,
     text: 'abcdefgh'.repeat(Math.ceil(length / 8)).slice(0, length),
   }
 }

@@ -129,7 +129,7 @@ describe('M7: pages', () => {
     const kinds = new Set((await findings()).map(({ kind }) => kind))
     expect(kinds).toContain('page-used-twice')
     expect(kinds).not.toContain('orphan-page')
-    const [twice] = (await findings()).filter(({ kind }) => kind === 'page-used-twice')
+    const twice = (await findings()).find(({ kind }) => kind === 'page-used-twice')
     expect(twice).toMatchObject({ pageId: child, tree: TREE })
   })
 

@@ -64,12 +64,17 @@ export class Database extends Documents {
    */
   async integrityCheck(options: LiveIntegrityOptions = {}): Promise<IntegrityReport> {
     const { mainPath, control } = this.#attachment.handle
-    if (this.isClosed || closeFlagOf(control)()) throw new StoreClosedError('the database')
+    const isClosedElsewhere = closeFlagOf(control)
+    const assertOpen = (): void => {
+      if (this.isClosed || isClosedElsewhere()) throw new StoreClosedError('the database')
+    }
+    assertOpen()
     const { filePages, freePages } = this.stats()
     const folders = mainPath === undefined ? undefined : fileFolders(mainPath, true)
     const pagesTotal = filePages - freePages
     const { reader } = this.#attachment
-    return integrityCheck({ reader, folders, pagesTotal, environment, seed: seed() }, options)
+    const database = { reader, folders, pagesTotal, environment, seed: seed(), assertOpen }
+    return integrityCheck(database, options)
   }
 
   /** What the sequencer counted lately; no question, no wait. */

@@ -5,7 +5,7 @@
  * The file is one that nobody has open. It is read as a whole: a page's number is its frame.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { FIRST_PAGE, NO_PAGE, PAGE_BYTES, PAGE_WORDS, PageKind } from '../../page/page.ts'
+import { FIRST_PAGE, NO_PAGE, PAGE_BYTES, PAGE_WORDS, type PageKind } from '../../page/page.ts'
 import { FreeListWriter } from '../../space/free-list.ts'
 import {
   chooseMeta,
