@@ -8,7 +8,7 @@ export interface SumSeed {
   readonly second: number
 }
 
-const FIRST_MULTIPLIER = 0x0100_0193
+const FIRST_MULTIPLIER = 0x2c1b_3c6d
 const SECOND_MULTIPLIER = 0x85eb_ca6b
 
 export class EntrySum {
@@ -32,18 +32,22 @@ export class EntrySum {
     // Lengths first, so that no byte can pass from the key to the value.
     let first = this.#seed.first ^ keyBytes
     let second = this.#seed.second ^ (valueEnd - valueStart)
-    for (let at = 0; at < keyBytes; at++) {
-      const byte = key[at]!
-      first = Math.imul(first ^ byte, FIRST_MULTIPLIER)
-      second = Math.imul(second ^ byte ^ (second >>> 15), SECOND_MULTIPLIER)
+    let at = 0
+    for (; at + 4 <= keyBytes; at += 4) {
+      const word = key[at]! | (key[at + 1]! << 8) | (key[at + 2]! << 16) | (key[at + 3]! << 24)
+      first = Math.imul(first ^ word ^ (first >>> 15), FIRST_MULTIPLIER)
+      second = Math.imul(second ^ word ^ (second >>> 13), SECOND_MULTIPLIER)
     }
-    for (let at = valueStart; at < valueEnd; at++) {
-      const byte = value[at]!
-      first = Math.imul(first ^ byte, FIRST_MULTIPLIER)
-      second = Math.imul(second ^ byte ^ (second >>> 15), SECOND_MULTIPLIER)
+    for (; at < keyBytes; at++) {
+      first = Math.imul(first ^ key[at]! ^ (first >>> 15), FIRST_MULTIPLIER)
+      second = Math.imul(second ^ key[at]! ^ (second >>> 13), SECOND_MULTIPLIER)
+    }
+    for (at = valueStart; at < valueEnd; at++) {
+      first = Math.imul(first ^ value[at]! ^ (first >>> 15), FIRST_MULTIPLIER)
+      second = Math.imul(second ^ value[at]! ^ (second >>> 13), SECOND_MULTIPLIER)
     }
     this.count++
-    this.#first = (this.#first + mixed(first ^ second)) | 0
+    this.#first = (this.#first + mixed(first)) | 0
     this.#second = (this.#second + mixed(second)) | 0
   }
 

@@ -15,7 +15,8 @@ import {
 import { isInline, LeafCell } from './leaf.ts'
 import {
   compareBytes,
-  copyKey,
+  copyPrefix,
+  copySuffix,
   headOf,
   heapStart,
   highBytes,
@@ -127,7 +128,7 @@ export class NodeCheck {
   branch(frame: number, { pageId, low }: Place): void {
     const { words } = this.#source
     const count = nodeCount(words, frame)
-    this.#beginEntries()
+    this.#beginEntries(frame)
     for (let index = 0; index < count; index++) {
       const keyBytes = this.#entry(frame, false, index, pageId)
       this.#cellBytes += restBytes(words[slotsWord(frame, count) + index]! >>> 16)
@@ -157,7 +158,7 @@ export class NodeCheck {
     const slots = slotsWord(frame, count)
     const cell = this.#cell
     const chains: Chain[] = []
-    this.#beginEntries()
+    this.#beginEntries(frame)
     for (let index = 0; index < count; index++) {
       const keyBytes = this.#entry(frame, true, index, pageId)
       cell.read(this.#bytes, words, frame, words[slots + index]!, this.#corruption)
@@ -203,7 +204,10 @@ export class NodeCheck {
     }
   }
 
-  #beginEntries(): void {
+  #beginEntries(frame: number): void {
+    const { words } = this.#source
+    copyPrefix(this.#bytes, words, frame, this.#key)
+    copyPrefix(this.#bytes, words, frame, this.#before)
     this.#beforeBytes = -1
     this.#cellBytes = 0
   }
@@ -212,7 +216,7 @@ export class NodeCheck {
   #entry(frame: number, isLeaf: boolean, index: number, pageId: number): number {
     const { words } = this.#source
     const key = this.#key
-    const keyBytes = copyKey(this.#bytes, words, frame, isLeaf, index, key, this.#corruption)
+    const keyBytes = copySuffix(this.#bytes, words, frame, isLeaf, index, key, this.#corruption)
     const prefix = prefixBytes(words, frame)
     // Of a longer one the head was copied from there.
     if (keyBytes - prefix < HEAD_BYTES) this.#checkHead(frame, index, keyBytes, pageId)
