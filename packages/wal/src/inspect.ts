@@ -7,12 +7,12 @@
  * which a later one says that it was durable had been written by then, so the second look tells for sure.
  */
 import { FRAME_HEADER_BYTES } from '@ringbolt/ring'
-import { LogIoError, type Mismatch } from './errors.ts'
+import { LogIoError, LogNotFoundError, type Mismatch } from './errors.ts'
 import { frameBytesOf, frameHeader, recordLengthOf } from './frame.ts'
 import { viewOf } from './group.ts'
-import type { LogStore } from './log-store.ts'
+import type { LogFile, LogStore } from './log-store.ts'
 import { linkMismatch, type Stop, stopAt } from './recovery.ts'
-import { chooseLive, readHeader, withFile } from './recovery-headers.ts'
+import { chooseLive, readHeader } from './recovery-headers.ts'
 import { type ChainLink, scanGroups } from './recovery-scan.ts'
 import { scanTail } from './recovery-tail.ts'
 import { epochOfName, idText, isSegmentName, type SegmentHeader, spareOrdinal } from './segment.ts'
@@ -83,7 +83,7 @@ const LOOKS_MAX = 10
 
 /**
  * Yields after each group, and, with `true`, before it looks again at what it found: a moment's pause is due.
- * @throws LogIoError
+ * @throws LogIoError; LogNotFoundError when all segments went away each time before they could be read
  */
 export function* inspectLog(
   store: LogStore,
@@ -91,38 +91,25 @@ export function* inspectLog(
 ): Generator<boolean, LogInspection, undefined> {
   let before: readonly LogFinding[] = []
   for (let looks = 1; ; looks++) {
-    // Groups are told once: those that follow a finding come with the look that counts, or not at all.
+    // Groups are told once, by the first look.
     const onGroup = looks === 1 ? options.onGroup : undefined
-    const seen = yield* lookThrough(store, options.logId, onGroup)
-    if (seen !== undefined) {
-      const known = new Set(before.map(keyOf))
-      const lasting = seen.findings.filter((finding) => known.has(keyOf(finding)))
-      if (lasting.length === seen.findings.length || looks >= LOOKS_MAX) {
-        return { ...seen, findings: lasting }
-      }
-      before = seen.findings
-    } else if (looks >= LOOKS_MAX)
-      throw new Error(`${store.location} changes too quickly to be read`)
+    const look = new Look(store, options.logId, onGroup)
+    const seen = yield* look.steps()
+    const known = new Set(before.map(keyOf))
+    const lasting = seen.findings.filter((finding) => known.has(keyOf(finding)))
+    const isCertain = lasting.length === seen.findings.length && !look.isEmptied
+    if (isCertain) return { ...seen, findings: lasting }
+    if (looks >= LOOKS_MAX) {
+      if (look.isEmptied) throw new LogNotFoundError(store.location)
+      return { ...seen, findings: lasting }
+    }
+    before = seen.findings
     yield true
   }
 }
 
 function keyOf({ file, byteOffset, what, expected, actual }: LogFinding): string {
   return JSON.stringify([file, byteOffset, what, expected, actual])
-}
-
-/** Undefined when a segment went away meanwhile. */
-function* lookThrough(
-  store: LogStore,
-  logId: Uint8Array | undefined,
-  onGroup: InspectOptions['onGroup'],
-): Generator<boolean, LogInspection | undefined, undefined> {
-  try {
-    return yield* new Look(store, logId, onGroup).steps()
-  } catch (error) {
-    if (error instanceof LogIoError && error.facts['errno'] === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 class Look {
@@ -132,6 +119,7 @@ class Look {
   readonly #segments: SegmentInspection[] = []
   #logId: Uint8Array | undefined
   #tornBytes = 0
+  #released = 0
 
   constructor(store: LogStore, logId: Uint8Array | undefined, onGroup: InspectOptions['onGroup']) {
     this.#store = store
@@ -139,13 +127,24 @@ class Look {
     this.#onGroup = onGroup
   }
 
+  /** Whether there were segments, and all were gone before they could be read. */
+  get isEmptied(): boolean {
+    return this.#released > 0 && this.#segments.length === 0
+  }
+
   *steps(): Generator<boolean, LogInspection, undefined> {
     const names = this.#store.list()
     const live = this.#live(names.filter(isSegmentName).toSorted())
     let link: ChainLink | undefined
     for (const [index, { name, header }] of live.entries()) {
+      const file = this.#open(name)
+      // Released, and all before it: the chain begins behind it.
+      if (file === undefined) {
+        link = undefined
+        continue
+      }
       if (link !== undefined) this.#link(name, header, link)
-      link = yield* this.#segment(name, header, live[index + 1]?.header)
+      link = yield* this.#segment(file, name, header, live[index + 1]?.header)
     }
     return {
       logId: this.#logId === undefined ? undefined : idText(this.#logId),
@@ -160,7 +159,10 @@ class Look {
   #live(names: readonly string[]): { name: string; header: SegmentHeader }[] {
     const sound: { name: string; header: SegmentHeader }[] = []
     for (const name of names) {
-      const read = withFile(this.#store, name, (file) => readHeader(file, name))
+      const file = this.#open(name)
+      if (file === undefined) continue
+      const read = readHeader(file, name)
+      file.close()
       if (!read.ok) {
         this.#find(name, read.byteOffset, epochOfName(name), read.mismatch)
         continue
@@ -176,18 +178,31 @@ class Look {
     return chooseLive(sound, Number.POSITIVE_INFINITY).live
   }
 
+  /** Undefined when it was released since it was listed. */
+  #open(name: string): LogFile | undefined {
+    try {
+      return this.#store.open(name)
+    } catch (error) {
+      if (error instanceof LogIoError && error.facts['errno'] === 'ENOENT') {
+        this.#released++
+        return undefined
+      }
+      throw error
+    }
+  }
+
   #link(name: string, header: SegmentHeader, link: ChainLink): void {
     const broken = linkMismatch(header, link)
     if (broken !== undefined) this.#find(name, 0, header.firstEpoch, broken)
   }
 
   *#segment(
+    file: LogFile,
     name: string,
     header: SegmentHeader,
     next: SegmentHeader | undefined,
   ): Generator<boolean, ChainLink, undefined> {
     const lsnLimit = next?.firstLsn ?? Number.POSITIVE_INFINITY
-    const file = this.#store.open(name)
     try {
       const groups = scanGroups(file, header, lsnLimit)
       let step = groups.next()
