@@ -6,14 +6,14 @@ export interface Progress {
   end(): void
 }
 
-export function createProgress(): Progress {
-  if (!process.stderr.isTTY) return { show: () => undefined, end: () => undefined }
+export function createProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+  if (!stream.isTTY) return { show: () => undefined, end: () => undefined }
   let bar: SingleBar | undefined
   return {
     show(done, total, text) {
       if (bar === undefined) {
         const format = '{bar} {percentage}%  {text}'
-        const options = { format, stream: process.stderr, barsize: 24, clearOnComplete: true }
+        const options = { format, stream, barsize: 24, clearOnComplete: true }
         bar = new SingleBar(options, Presets.rect)
         bar.start(Math.max(1, total), 0, { text })
       }
