@@ -76,14 +76,18 @@ export class CollectionsCheck {
 
   /**
    * Documents against indexes, once all trees were walked.
+   * @param viewOf asked when something is to be looked up
    * @param isSearchable whether all of a tree was visited and can be searched: what cannot be read is missing in
    *   every index, too, so that nothing is said of those beside it
    */
-  *compare(view: CheckedView, isSearchable: (tree: number) => boolean): Steps {
+  *compare(viewOf: () => CheckedView, isSearchable: (tree: number) => boolean): Steps {
+    let view: CheckedView | undefined
     for (const check of this.#checks) {
       if (!isSearchable(check.entry.tree)) continue
       for (const [at, { tree }] of check.entry.indexes.entries()) {
-        if (isSearchable(tree)) yield* check.compare(view, at)
+        if (!isSearchable(tree) || check.agrees(at)) continue
+        view ??= viewOf()
+        yield* check.lookUp(view, at)
       }
     }
   }
@@ -205,11 +209,15 @@ class CollectionCheck {
     }
   }
 
-  *compare(view: CheckedView, at: number): Steps {
+  /** Whether the index has just what it is due. */
+  agrees(at: number): boolean {
+    const isReady = this.entry.indexes[at]!.state === 'ready'
+    return isReady && !this.#isDueUnknown && this.#due[at]!.equals(this.#there[at]!)
+  }
+
+  *lookUp(view: CheckedView, at: number): Steps {
     const index = this.entry.indexes[at]!
-    const isReady = index.state === 'ready'
-    if (isReady && !this.#isDueUnknown && this.#due[at]!.equals(this.#there[at]!)) return
-    if (isReady) yield* this.#lookUpDue(view, index)
+    if (index.state === 'ready') yield* this.#lookUpDue(view, index)
     yield* this.#lookUpEntries(view, index)
   }
 

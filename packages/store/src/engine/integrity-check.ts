@@ -25,6 +25,8 @@ const SLICE_MS = 4
 /** What a moment's pause is, and how many of them what looks wrong is given to become right. */
 const PAUSE_MS = 50
 const PAUSES_MAX = 40
+const WALK_BYTES = 1024 * 1024
+const LOOKUP_BYTES = 16 * 1024 * 1024
 const IN_MEMORY = ':memory:'
 
 export interface LiveIntegrityOptions extends IntegrityOptions {
@@ -86,9 +88,17 @@ class LiveCheck {
     this.#file = file
     this.#place = folders === undefined ? IN_MEMORY : `${folders.main.location}/${folders.mainName}`
     this.#findings = new Findings(this.#place)
-    this.#pages = new PinnedPages(reader, pin, file && new PageFile(file, this.#place))
-    const { sequence, directory } = pin
-    const state = { source: this.#pages, directory, sequence, file: this.#place }
+    const pagesOf = (cacheBytes: number): PinnedPages =>
+      new PinnedPages(reader, pin, file && new PageFile(file, this.#place), cacheBytes)
+    this.#pages = pagesOf(WALK_BYTES)
+    const state = {
+      source: this.#pages,
+      // What these read has been seen, and doubted, once.
+      lookups: () => pagesOf(LOOKUP_BYTES),
+      directory: pin.directory,
+      sequence: pin.sequence,
+      file: this.#place,
+    }
     this.#check = new PagesCheck(state, this.#findings, { seed })
   }
 

@@ -15,7 +15,10 @@ import { FileView } from './file-view.ts'
 import type { Findings } from './integrity-report.ts'
 
 export interface CheckedState {
+  /** Each page is looked at once: its frames had better be few, so that they stay in the processor's cache. */
   readonly source: PageSource
+  /** The same pages, for looking up what does not agree: the more frames the better. Asked for when they are needed. */
+  readonly lookups: () => PageSource
   readonly directory: DirectoryView
   readonly sequence: number
   /** The main file, for messages. */
@@ -32,15 +35,14 @@ export class PagesCheck {
   readonly walk: TreeWalk
   readonly #state: CheckedState
   readonly #findings: Findings
-  readonly #view: CheckedView
   readonly #collections: CollectionsCheck | undefined
 
   constructor(state: CheckedState, findings: Findings, { onPage, seed }: PagesCheckOptions) {
     const { source, directory, sequence, file } = state
     this.#state = state
     this.#findings = findings
-    this.#view = new FileView(source, directory, sequence, file)
-    this.#collections = seed && new CollectionsCheck(this.#view, seed, findings.add)
+    const view = new FileView(source, directory, sequence, file)
+    this.#collections = seed && new CollectionsCheck(view, seed, findings.add)
     this.walk = new TreeWalk(source, {
       file,
       ...(onPage && { onPage }),
@@ -60,6 +62,11 @@ export class PagesCheck {
     return this.#collections?.indexEntries ?? 0
   }
 
+  #lookupView(): CheckedView {
+    const { lookups, directory, sequence, file } = this.#state
+    return new FileView(lookups(), directory, sequence, file)
+  }
+
   *steps(): Generator<void, void, undefined> {
     yield* this.walk.pages(this.#state.directory)
     if (this.#collections === undefined) return
@@ -68,7 +75,7 @@ export class PagesCheck {
     }
     try {
       const isSearchable = (tree: number): boolean => this.walk.isSearchable(tree)
-      yield* this.#collections.compare(this.#view, isSearchable)
+      yield* this.#collections.compare(() => this.#lookupView(), isSearchable)
     } catch (error) {
       // A page that could be read a moment ago.
       if (!isRingboltError(error) || error.code !== 'RINGBOLT_CORRUPT') throw error

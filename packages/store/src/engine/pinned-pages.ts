@@ -13,7 +13,6 @@ import { CachedPages } from '../space/file-pages.ts'
 import type { PageFile } from '../space/page-file.ts'
 import type { PageReader, Pin } from '../space/page-reader.ts'
 
-const CACHE_BYTES = 8 * 1024 * 1024
 /** More of them are a finding each time. */
 const DOUBTFUL_MAX = 1000
 
@@ -34,8 +33,8 @@ export class PinnedPages extends CachedPages {
   #doubtful: Doubtful[] = []
 
   /** @param file undefined: in memory */
-  constructor(reader: PageReader, pin: Pin, file: PageFile | undefined) {
-    super(CACHE_BYTES)
+  constructor(reader: PageReader, pin: Pin, file: PageFile | undefined, cacheBytes: number) {
+    super(cacheBytes)
     this.#reader = reader
     this.#pin = pin
     this.#file = file
