@@ -32,11 +32,4 @@ export class PageBits {
     this.#size++
     return true
   }
-
-  delete(pageId: number): void {
-    if (!this.has(pageId)) return
-    const bit = pageId & WITHIN_BLOCK
-    this.#blocks.get(pageId >>> BLOCK_SHIFT)![bit >>> 3]! &= ~(1 << (bit & 7))
-    this.#size--
-  }
 }
