@@ -37,6 +37,12 @@ const items = defineCollection<Item>()({
   },
 })
 
+/** A collection that is made and dropped again and again, as its index is. */
+const passing = defineCollection<{ readonly id: number; readonly word: string }>()({
+  name: 'passing',
+  indexes: { word: { on: 'word' } },
+})
+
 const IDS = 2000
 /** A cache that does not hold it all, checkpoints all the time, segments that come and go. */
 const RESTLESS: OpenOptions = {
@@ -78,9 +84,27 @@ async function changeUntil(db: Database, random: Random, isOver: () => boolean):
   return changes
 }
 
+/** Indexes are built and dropped, and whole collections. */
+async function redefineUntil(db: Database, random: Random, isOver: () => boolean): Promise<number> {
+  let rounds = 0
+  for (; !isOver() || rounds === 0; rounds++) {
+    await db.define([passing])
+    const collection = db.collection(passing)
+    for (let batch = 0; batch < 3; batch++) {
+      await collection.insertMany(
+        Array.from({ length: 50 }, () => ({ word: 'w'.repeat(random.below(40)) })),
+      )
+    }
+    await db.dropIndex('passing', 'word')
+    if (random.chance(0.7)) await db.define([passing])
+    if (random.chance(0.7)) await db.dropCollection('passing')
+  }
+  return rounds
+}
+
 function expectSound(report: IntegrityReport, seed: number): void {
   expect(report.findings, `seed ${seed}`).toEqual([])
-  expect(report.indexEntries, `seed ${seed}`).toBeGreaterThanOrEqual(3 * report.documents)
+  expect(report.pages, `seed ${seed}`).toBeGreaterThan(0)
 }
 
 describe('M7: no false alarm', () => {
@@ -94,6 +118,7 @@ describe('M7: no false alarm', () => {
         const writers = [random.below(2 ** 30), random.below(2 ** 30)].map((own) =>
           changeUntil(db, new Random(own), () => isOver),
         )
+        writers.push(redefineUntil(db, new Random(seed + round), () => isOver))
         try {
           for (let check = 0; check < 6; check++) {
             expectSound(await db.integrityCheck(), seed)

@@ -318,6 +318,33 @@ describe('M7: the log', () => {
     for (const { kind } of others) expect(kind).toBe('log-chain')
   })
 
+  test('a segment of another history of the same log: sound in itself, but for the chain', async () => {
+    const log = await crashed()
+    const histories = ['one', 'two'].map((name) => join(folder, `${name}.db`))
+    for (const [at, history] of histories.entries()) {
+      copyFileSync(path, history)
+      cpSync(log, `${history}-wal`, { recursive: true })
+      const options = { collections: [boats], segmentBytes: 16_384, checkpointLogBytes: 2 ** 40 }
+      const db = await open(history, options)
+      for (let id = 1000; id < 1200; id++) {
+        await db.collection(boats).insert({ ...boatOf(id), berth: 10 + at })
+      }
+      cpSync(`${history}-wal`, `${history}-kept`, { recursive: true })
+      copyFileSync(history, `${history}-main`)
+      await db.close()
+    }
+    const [one, two] = histories
+    copyFileSync(`${one}-main`, path)
+    rmSync(log, { recursive: true })
+    cpSync(`${one}-kept`, log, { recursive: true })
+    expect(checkFile(path).findings).toEqual([])
+    const last = segmentsOf(log).at(-1)!
+    copyFileSync(join(`${two}-kept`, last), join(log, last))
+    const found = checkFile(path).findings
+    expect(found).toMatchObject([{ kind: 'log-chain', what: 'previous checksum' }])
+    expect(found[0]).toMatchObject({ file: join(log, last), offset: 0 })
+  })
+
   test('a missing segment in the middle, a missing log, another log', async () => {
     const log = await crashed()
     const [, second, third] = segmentsOf(log)
