@@ -176,7 +176,8 @@ export class DamageKit {
 
   /** Notes who refers to the page, and to all below it. */
   #refer(pageId: number, referrer: Referrer): void {
-    if (pageId === NO_PAGE) return
+    // It may have been damaged before.
+    if (pageId === NO_PAGE || pageId >= this.#meta.pageCount || this.#referrers.has(pageId)) return
     this.#referrers.set(pageId, referrer)
     forEachReference(this.#bytes, this.#words, pageId, (word) => {
       this.#refer(this.#words[word]!, { pageId, word })
