@@ -128,7 +128,7 @@ test('M6: the watchdog fails the harness; seed, counts, database and page are ke
   expect(log.settings).toMatchObject({ seed: 3, lanes: 2, silenceMaxMs: 500 })
   expect(log.findings[0]).toMatch(/SilenceError/)
   expect(log.acknowledged[0]).toHaveLength(2)
-  expect(checkFile(join(run, 'app.db'))).toEqual([])
+  expect(checkFile(join(run, 'app.db')).findings).toEqual([])
   expect(readFileSync(page, 'utf8')).toContain('Not proved')
 })
 

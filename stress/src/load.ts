@@ -186,7 +186,19 @@ export class Load {
   async abandon(): Promise<void> {
     this.control.stop()
     for (const lane of this.#lanes) lane.dying = true
+    await this.#loaded()
     await this.#pool.destroy()
+  }
+
+  /** Node 20 aborts when a thread is terminated while it loads modules. */
+  async #loaded(): Promise<void> {
+    const deadlineMs = performance.now() + START_MAX_MS
+    const isLoaded = ({ incarnation }: Lane): boolean =>
+      this.control.threadOf(incarnation) !== undefined
+    while (!this.#lanes.every(isLoaded) && this.failures.length === 0) {
+      if (performance.now() > deadlineMs) return
+      await tick()
+    }
   }
 
   #start(lane: Lane): void {

@@ -35,7 +35,7 @@ afterEach(async () => {
   await pool?.destroy()
   pool = undefined
   await db.close()
-  expect(checkFile(path)).toEqual([])
+  expect(checkFile(path).findings).toEqual([])
   expect(existsSync(`${path}-wal`)).toBe(false)
   rmSync(folder, { recursive: true })
 })

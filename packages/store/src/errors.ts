@@ -254,3 +254,14 @@ export class SequencerThreadError extends RingboltError {
     })
   }
 }
+
+/** The file was changed each time while it was read: somebody has it open. `RINGBOLT_BUSY` */
+export class StoreChangingError extends RingboltError {
+  constructor(file: string, attempts: number) {
+    super(
+      'RINGBOLT_BUSY',
+      `${file} is being written to: it changed each of ${attempts} times that it was looked through`,
+      { file, attempts },
+    )
+  }
+}

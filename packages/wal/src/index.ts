@@ -23,6 +23,15 @@ export { type Fault, FaultStore, type StoreCall } from './fault-store.ts'
 export { FileStore, type FileStoreOptions } from './file-store.ts'
 export { frameBytesOf, writeFrame } from './frame.ts'
 export type { WrittenGroup } from './group-writer.ts'
+export {
+  forEachRecord,
+  type InspectedGroup,
+  type InspectOptions,
+  inspectLog,
+  type LogFinding,
+  type LogInspection,
+  type SegmentInspection,
+} from './inspect.ts'
 export { type AcknowledgedBy, LogClient } from './log-client.ts'
 export { type FlushPolicy, type GroupSink, LogConsumer } from './log-consumer.ts'
 export { LogFollower, type LogHead, type LogPosition } from './log-follower.ts'

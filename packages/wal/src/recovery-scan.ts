@@ -71,6 +71,16 @@ export interface SegmentScan {
  * @param lsnLimit stops at this LSN, where a later segment takes over
  */
 export function scanSegment(file: LogFile, header: SegmentHeader, lsnLimit: number): SegmentScan {
+  const groups = scanGroups(file, header, lsnLimit)
+  for (let next = groups.next(); ; next = groups.next()) if (next.done === true) return next.value
+}
+
+/** The same, group by group; one that was yielded is good up to here, its bytes last until the next. */
+export function* scanGroups(
+  file: LogFile,
+  header: SegmentHeader,
+  lsnLimit: number,
+): Generator<Group, SegmentScan, undefined> {
   const limit = Math.min(file.length(), header.segmentBytes)
   const reader = new SegmentReader(file, header.logId, true)
   let link = linkOfHeader(header)
@@ -135,6 +145,7 @@ export function scanSegment(file: LogFile, header: SegmentHeader, lsnLimit: numb
         link = { ...link, lsn: lsnLimit, sequence: firstSequence + before.records }
       }
     }
+    yield group
   }
   const unprovenPosition = unproven.firstPosition ?? position
   return {

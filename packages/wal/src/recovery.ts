@@ -89,7 +89,7 @@ interface Scanned {
 }
 
 /** Why the log ends before its files do. */
-interface Stop {
+export interface Stop {
   readonly name: string
   readonly byteOffset: number
   readonly epoch: number
@@ -173,7 +173,7 @@ function scanAll(
   return { scanned, stop: undefined, tail: undefined }
 }
 
-function linkMismatch(header: SegmentHeader, link: ChainLink): Mismatch | undefined {
+export function linkMismatch(header: SegmentHeader, link: ChainLink): Mismatch | undefined {
   const { firstEpoch, firstLsn, firstSequence, previous, cut } = header
   // After a cut, epochs of void groups are missing.
   if (cut ? firstEpoch < link.epoch : firstEpoch !== link.epoch) {
@@ -190,7 +190,7 @@ function linkMismatch(header: SegmentHeader, link: ChainLink): Mismatch | undefi
 }
 
 /** Tells a clean end, an unsynced tail (C1, C2) and damage (C3) apart. */
-function stopAt(
+export function stopAt(
   name: string,
   scan: SegmentScan,
   tail: TailEvidence,

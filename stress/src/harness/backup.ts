@@ -59,7 +59,10 @@ export async function compareBackup(work: BackupWork): Promise<BackupVerdict> {
   const oracle = new DocumentOracle(itemsOf(db), lanesOf(settings))
   const { documents, findings } = await oracle.prove(atLeast, atMost)
   await db.close()
-  return { documents, findings: [...findings, ...checkFile(path)] }
+  return {
+    documents,
+    findings: [...findings, ...checkFile(path).findings.map(({ message }) => message)],
+  }
 }
 
 /**

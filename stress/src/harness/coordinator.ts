@@ -394,7 +394,9 @@ export class Coordinator {
     const { backupSeconds } = this.#options
     if (backupSeconds === 0) return
     for (let ordinal = 0; !this.#over; ordinal++) {
-      await this.#until(this.#nowMs + backupSeconds * 1000)
+      // A short run has one all the same.
+      const halfMs = ordinal === 0 ? (this.#endMs - this.#nowMs) / 2 : Number.POSITIVE_INFINITY
+      await this.#until(this.#nowMs + Math.min(backupSeconds * 1000, halfMs))
       if (this.#over || this.#nowMs >= this.#endMs) return
       await this.#backUp(this.#options.backupOf(ordinal))
       // One at a time; but the load need not go on for it.

@@ -62,7 +62,7 @@ async function findings(): Promise<readonly string[]> {
   const result = await oracle.prove(readSideFile(work.sideFilePath))
   await db.close()
   expect(result.operations).toBeGreaterThan(0)
-  return [...result.findings, ...checkFile(work.path)]
+  return [...result.findings, ...checkFile(work.path).findings.map(({ message }) => message)]
 }
 
 test('M6 S11: a process says how it is, loses a worker, looks for what was written, and ends', async () => {

@@ -40,7 +40,7 @@ export interface HarnessResult {
 const MIB = 1024 * 1024
 
 /** How many processes share a database unless told otherwise. */
-export const PROCESSES_DEFAULT = 1
+export const PROCESSES_DEFAULT = 2
 
 export async function runHarness(
   options: HarnessOptions,
@@ -115,7 +115,11 @@ async function prove(
   const oracle = new DocumentOracle(itemsOf(db), lanesOf(settings))
   const result = await oracle.prove(acknowledged)
   await db.close()
-  return { openMs, result, structure: checkFile(folder.database) }
+  return {
+    openMs,
+    result,
+    structure: checkFile(folder.database).findings.map(({ message }) => message),
+  }
 }
 
 function totalsOf(coordinator: Coordinator, evidence: Evidence): RunTotals {

@@ -22,9 +22,11 @@ import { TREES_MAX } from '../sequencer/command.ts'
 
 export const CATALOG_TREE = 0
 
-export const HEAD_KEY: Uint8Array = Uint8Array.of(0)
+/** First bytes of keys. */
+export const Kind = { head: 0, collection: 1, lease: 2, shape: 3, life: 4, forgotten: 5 } as const
 
-const Kind = { collection: 1, lease: 2, shape: 3, life: 4, forgotten: 5 } as const
+export const HEAD_KEY: Uint8Array = Uint8Array.of(Kind.head)
+
 const FORMAT = 1
 const U32_MAX = 0xffff_ffff
 

@@ -17,6 +17,7 @@ import type { IndexSpecs, StoredDocument } from './definition-types.ts'
 import type { Engine } from './engine.ts'
 import type { StoreEnvironment } from './environment.ts'
 import { Snapshot } from './snapshot.ts'
+import { type StoredRecord, storedDocuments } from './stored-documents.ts'
 import type { Transaction } from './transaction.ts'
 import {
   type BlockingTransactionOptions,
@@ -112,6 +113,16 @@ export class Database {
   collectionNames(): string[] {
     this.#context.assertOpen()
     return this.#catalog.collections(this.#context.engine.latest).map(({ name }) => name)
+  }
+
+  /**
+   * All documents of a collection as they are stored, without its definition: nothing is migrated. All of one state,
+   * which is kept until the iteration ends.
+   * @throws UnknownCollectionError
+   */
+  storedDocuments(collection: string): Generator<StoredRecord, void, undefined> {
+    this.#context.assertOpen()
+    return storedDocuments(this.#context.engine, collection)
   }
 
   /** @throws UnknownCollectionError, UnknownIndexError */

@@ -2,7 +2,13 @@
  * The entries that a document has in its collection's indexes, and what changes of them with the document.
  */
 import { asTextBuffer } from '../document/bytes.ts'
-import { encodeIndexKey, type Id, type IndexValue, isIndexValue } from '../document/keys.ts'
+import {
+  encodeIndexKey,
+  type Id,
+  type IndexValue,
+  isIndexValue,
+  readIndexKey,
+} from '../document/keys.ts'
 import { indexTuples } from '../query/paths.ts'
 import type { IndexInfo } from '../query/reader.ts'
 
@@ -28,6 +34,18 @@ export function indexEntries(document: object, index: IndexInfo, id: Id): readon
     const isOwnKey = index.unique && tuple.length > 0
     return { tuple, key: isOwnKey ? encodeIndexKey(tuple) : encodeIndexKey(tuple, id) }
   })
+}
+
+/** The keys of `indexEntries`, each for as long as `read` runs. */
+export function readIndexKeys(
+  document: object,
+  index: IndexInfo,
+  id: Id,
+  read: (bytes: Uint8Array, length: number) => void,
+): void {
+  for (const tuple of simpleTuples(document, index) ?? indexTuples(document, index)) {
+    readIndexKey(tuple, index.unique && tuple.length > 0 ? undefined : id, read)
+  }
 }
 
 /** The common case of `indexTuples`: one field, at the top, with one value. */

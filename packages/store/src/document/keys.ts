@@ -66,6 +66,19 @@ export function isIndexValue(value: unknown): value is IndexValue {
  * @throws ValidationError for what is no index value; StoreTooLargeError beyond KEY_BYTES_MAX
  */
 export function encodeIndexKey(values: readonly IndexValue[], id?: Id): Uint8Array {
+  return heapCopy(scratch, 0, writeKey(values, id))
+}
+
+/** The same key where it was written, for as long as `read` runs: for those who look at each and keep none. */
+export function readIndexKey(
+  values: readonly IndexValue[],
+  id: Id | undefined,
+  read: (bytes: Uint8Array, length: number) => void,
+): void {
+  read(scratch, writeKey(values, id))
+}
+
+function writeKey(values: readonly IndexValue[], id: Id | undefined): number {
   let end = 0
   for (let index = 0; index < values.length; index++) {
     end = writeValue(end, values[index]!)
@@ -75,7 +88,7 @@ export function encodeIndexKey(values: readonly IndexValue[], id?: Id): Uint8Arr
     end = writeId(scratch, end, id)
     if (end > KEY_BYTES_MAX) throw tooLarge(end)
   }
-  return heapCopy(scratch, 0, end)
+  return end
 }
 
 /** The smallest key above all keys that begin with the prefix; undefined when there is none. */

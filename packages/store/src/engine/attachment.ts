@@ -55,9 +55,9 @@ export class Attachment {
   readonly ring: Ring
   readonly watermarks: Watermarks
   readonly control: Control
+  readonly reader: PageReader
   readonly #producer: RingProducer
   readonly #file: PageFile | undefined
-  readonly #reader: PageReader
   readonly #freshness: Freshness | undefined
   readonly #busy: () => Error
 
@@ -80,7 +80,7 @@ export class Attachment {
       this.#file = pageFileOf(handle.mainPath)
       this.#freshness = this.#makeFreshness()
       const slot = takeReaderSlot(handle.region, currentThreadId)
-      this.#reader = new PageReader(handle.region, slot, this.#file, () => this.ring.ringDoorbell())
+      this.reader = new PageReader(handle.region, slot, this.#file, () => this.ring.ringDoorbell())
     } catch (error) {
       this.#file?.close()
       this.#freshness?.close()
@@ -91,7 +91,7 @@ export class Attachment {
     const freshen = freshness === undefined ? (): void => undefined : () => freshness.ensure()
     const engineOf = handle.readOnly ? ReadOnlyEngine : SharedEngine
     const holds = handle.readOnly ? undefined : this.#makeHolds(busy)
-    this.engine = new engineOf(this.#reader, client, freshen, holds && (() => holds.make()))
+    this.engine = new engineOf(this.reader, client, freshen, holds && (() => holds.make()))
     this.#busy = busy
   }
 
@@ -224,7 +224,7 @@ export class Attachment {
 
   /** Gives the thread's slots back and lets go of the file. Idempotent. */
   detach(): void {
-    this.#reader.close()
+    this.reader.close()
     this.#file?.close()
     this.#freshness?.close()
     this.#producer.detach()

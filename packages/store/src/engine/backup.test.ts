@@ -109,7 +109,7 @@ describe('a full backup', () => {
     await other.terminate()
     await db.close()
     for (const { path, sequence, bytes } of results) {
-      expect(checkFile(path)).toEqual([])
+      expect(checkFile(path).findings).toEqual([])
       expect(statSync(path).mode & 0o777).toBe(0o600)
       expect(bytes).toBeGreaterThan(100 * PAGE_BYTES)
       const copy = await open(path, { ...OPTIONS, readOnly: true })
@@ -121,7 +121,7 @@ describe('a full backup', () => {
       }
       await copy.close()
     }
-    expect(checkFile(join(folder, 'app.db'))).toEqual([])
+    expect(checkFile(join(folder, 'app.db')).findings).toEqual([])
     expect(othersIn(folder).filter((name) => name.includes('part'))).toEqual([])
   })
 
@@ -151,7 +151,7 @@ describe('a full backup', () => {
     expect(allOf(copy)).toEqual(content)
     await insertNotes(copy, 10_000, 100)
     await copy.close()
-    expect(checkFile(result.path)).toEqual([])
+    expect(checkFile(result.path).findings).toEqual([])
   })
 
   test('M1: what cannot be is refused in plain words, and nothing is touched', async () => {
@@ -236,7 +236,7 @@ describe('a full backup', () => {
     for (const one of settled) expect(one).toMatchObject({ status: 'rejected', reason: closed })
     expect(othersIn(folder)).toEqual([])
     await other.close()
-    expect(checkFile(join(folder, 'app.db'))).toEqual([])
+    expect(checkFile(join(folder, 'app.db')).findings).toEqual([])
   })
 
   test('M5: from a thread that is attached; one that dies in the middle holds nothing up', async () => {
@@ -245,7 +245,7 @@ describe('a full backup', () => {
     await insertNotes(db, 1, 3000, 1000)
     const done = startThread(db.share(), 'backup', { target: join(folder, 'copy.db') })
     await done.result
-    expect(checkFile(join(folder, 'copy.db'))).toEqual([])
+    expect(checkFile(join(folder, 'copy.db')).findings).toEqual([])
     for (let round = 0; round < 20; round++) {
       const target = join(folder, `dead-${round}.db`)
       const dying = startThread(db.share(), 'backup', { target, stopAt: 1 })
@@ -352,7 +352,7 @@ describe('incremental backups', () => {
     for (const [at, state] of states.entries()) {
       const target = join(folder, `restored-${at}.db`)
       await restore({ from: full, increments: increments.slice(0, at + 1), target })
-      expect(checkFile(target)).toEqual([])
+      expect(checkFile(target).findings).toEqual([])
       expect(await contentOf(target)).toEqual(state)
     }
   })

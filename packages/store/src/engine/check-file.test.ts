@@ -4,18 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isRingboltError } from '@ringbolt/ring'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { Catalog } from '../client/catalog.ts'
 import { defineCollection } from '../client/define-collection.ts'
 import { encodeId, encodeIndexKey } from '../document/keys.ts'
 import { PAGE_BYTES } from '../page/page.ts'
-import { CommandBuilder } from '../sequencer/command.ts'
+import type { CommandBuilder } from '../sequencer/command.ts'
 import { FreeListWriter } from '../space/free-list.ts'
 import { MainFile } from '../space/main-file.ts'
 import { PageUse, PageUses } from '../space/page-uses.ts'
 import { checkFile } from './check-file.ts'
 import { fileFolders } from './file-folders.ts'
 import { open } from './open.ts'
-import { openOwner } from './store-owner.ts'
+import { commitPast } from './testing/commit-past.ts'
 
 interface Boat {
   readonly id: number
@@ -66,28 +65,23 @@ beforeEach(() => {
 
 afterEach(() => rmSync(path))
 
-/** One command past all that keeps documents and indexes in step. */
 async function commit(fill: (command: CommandBuilder, trees: Trees) => void): Promise<void> {
-  const owner = await openOwner(path, {})
-  const { engine } = owner.attachment
-  const catalog = new Catalog({
-    engine,
-    environment: { nowMs: () => 0, random: () => 0, after: () => () => undefined, sleep() {} },
-    blocking: false,
-    assertOpen: () => undefined,
-  })
-  const [entry] = catalog.collections(engine.latest)
-  const [name, berth] = entry!.indexes
-  const command = new CommandBuilder()
-  fill(command, { primary: entry!.tree, name: name!.tree, berth: berth!.tree })
-  expect(await engine.commit(command)).toBeUndefined()
-  await owner.close()
+  await commitPast(path, (command, { tree: primary, indexes: [name, berth] }) =>
+    fill(command, { primary, name: name!.tree, berth: berth!.tree }),
+  )
 }
 
 interface Trees {
   readonly primary: number
   readonly name: number
   readonly berth: number
+}
+
+/** What was found, without the place. */
+function problems(): string[] {
+  return checkFile(path).findings.map(({ message }) =>
+    message.replace(/^.*? at byte \d+: (page \d+: )?/, ''),
+  )
 }
 
 function withMain(change: (main: MainFile) => void): void {
@@ -101,7 +95,7 @@ function withMain(change: (main: MainFile) => void): void {
 }
 
 test('M7: a sound file: nothing is found', () => {
-  expect(checkFile(path)).toEqual([])
+  expect(checkFile(path).findings).toEqual([])
 })
 
 test('M7: a byte changed in any page that is read: found, and by a typed error when nothing can be read', () => {
@@ -127,7 +121,7 @@ function usesOfPages(): PageUses {
 
 function isFound(): boolean {
   try {
-    return checkFile(path).length > 0
+    return checkFile(path).findings.length > 0
   } catch (error) {
     if (isRingboltError(error)) return true
     throw error
@@ -141,8 +135,9 @@ describe('M7: pages', () => {
       main.putMeta({ pageCount: pageCount + 1 })
       truncateSync(path, (pageCount + 1) * PAGE_BYTES)
     })
-    const leaked = sound.length / PAGE_BYTES
-    expect(checkFile(path)).toEqual([`page ${leaked}: is neither reached nor free`])
+    expect(checkFile(path).findings).toMatchObject([
+      { kind: 'orphan-page', pageId: sound.length / PAGE_BYTES },
+    ])
   })
 
   test('one that is in use, and free', () => {
@@ -156,35 +151,33 @@ describe('M7: pages', () => {
       list.write(1)
       main.putMeta({ pageCount: pageCount + 1, freeCount: 1, freeList: list.reference })
     })
-    expect(checkFile(path)).toContain(`page ${taken}: is reached by the trees and free`)
+    expect(problems()).toContain('is reached by the trees and free')
   })
 })
 
 describe('M7: documents and indexes', () => {
   test('an entry is missing', async () => {
     await commit((command, { berth }) => command.delete(berth, encodeIndexKey([5], 5)))
-    expect(checkFile(path)).toEqual(['index boats.berth: no entry of document 5'])
+    expect(problems()).toEqual(['index boats.berth: no entry of document 5'])
   })
 
   test('an entry without a document', async () => {
     await commit((command, { berth }) =>
       command.put(berth, encodeIndexKey([5], 777), new Uint8Array(0)),
     )
-    expect(checkFile(path)).toEqual([
-      'index boats.berth: an entry of document 777, which is not there',
-    ])
+    expect(problems()).toEqual(['index boats.berth: an entry of document 777, which is not there'])
   })
 
   test('an entry that its document does not have', async () => {
     await commit((command, { berth }) =>
       command.put(berth, encodeIndexKey([6], 5), new Uint8Array(0)),
     )
-    expect(checkFile(path)).toEqual(['index boats.berth: an entry that document 5 does not have'])
+    expect(problems()).toEqual(['index boats.berth: an entry that document 5 does not have'])
   })
 
   test('a unique value that leads to another document', async () => {
     await commit((command, { name }) => command.put(name, encodeIndexKey(['boat 5']), encodeId(6)))
-    expect(checkFile(path)).toEqual([
+    expect(problems()).toEqual([
       "index boats.name: the entry of document 5 is another's",
       'index boats.name: an entry that document 6 does not have',
     ])
@@ -192,19 +185,19 @@ describe('M7: documents and indexes', () => {
 
   test('a document that was deleted without its entries', async () => {
     await commit((command, { primary }) => command.delete(primary, encodeId(5)))
-    expect(checkFile(path).map((line) => line.replace(/^index boats\.\w+: /, ''))).toEqual(
+    expect(problems().map((line) => line.replace(/^index boats\.\w+: /, ''))).toEqual(
       Array.from({ length: 4 }, () => 'an entry of document 5, which is not there'),
     )
   })
 
   test('a document that cannot be read', async () => {
     await commit((command, { primary }) => command.put(primary, encodeId(5), Uint8Array.of(255, 1)))
-    expect(checkFile(path)[0]).toMatch(/^document 5 of boats: /)
+    expect(problems()[0]).toMatch(/^document 5 of boats: /)
   })
 
   test("a tree that is nobody's", async () => {
     await commit((command) => command.createTree(1999, 9))
-    expect(checkFile(path)).toEqual(["tree 1999: nobody's"])
+    expect(problems()).toEqual(["tree 1999: nobody's"])
   })
 })
 
@@ -213,5 +206,7 @@ test('findings are bounded in number', async () => {
     for (let id = 1000; id < 4000; id++)
       command.put(berth, encodeIndexKey([5], id), new Uint8Array(0))
   })
-  expect(checkFile(path)).toHaveLength(1000)
+  const { findings, notes } = checkFile(path)
+  expect(findings).toHaveLength(1000)
+  expect(notes).toEqual(['2000 more findings are not listed'])
 })

@@ -32,7 +32,7 @@ import { encodeMeta, type Meta, metaOffset, metaSlot, NO_REFERENCE } from '../sp
 import { PageFile, sealPage } from '../space/page-file.ts'
 import { HEIGHT_MAX, OVERFLOW_NEXT_WORD } from '../tree/layout.ts'
 import { forEachReference } from '../tree/references.ts'
-import { FileStructure } from './file-structure.ts'
+import { structureProblems } from './file-structure.ts'
 
 export interface CompactionCounts {
   /** Length of the main file. */
@@ -124,7 +124,7 @@ function writeCompact(
 function assertSound(store: LogStore, name: string, place: string): void {
   const main = MainFile.open(store, name, { readOnly: true })
   try {
-    const [first] = new FileStructure(main, CHECK_CACHE_BYTES).findings()
+    const [first] = structureProblems(main, CHECK_CACHE_BYTES)
     if (first !== undefined) throw new BackupUnsoundError(place, [first])
   } finally {
     main.close()

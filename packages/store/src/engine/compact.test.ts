@@ -10,7 +10,7 @@ import { MainFile } from '../space/main-file.ts'
 import { checkFile } from './check-file.ts'
 import { compact } from './compact.ts'
 import { compactFile } from './compact-file.ts'
-import { FileStructure } from './file-structure.ts'
+import { structureProblems } from './file-structure.ts'
 import { type Database, open } from './open.ts'
 import { restore } from './restore.ts'
 import { blobs, cells, notes, textOf } from './testing/collections.ts'
@@ -55,13 +55,13 @@ describe('compaction', () => {
     expect(result).toMatchObject({ path, bytesBefore: before, bytesAfter: statSync(path).size })
     expect(result.bytesAfter).toBeLessThan(before / 2)
     expect(result.pages * PAGE_BYTES).toBe(result.bytesAfter)
-    expect(checkFile(path)).toEqual([])
+    expect(checkFile(path).findings).toEqual([])
     expect(statSync(path).mode & 0o777).toBe(0o600)
     const db = await open(path, OPTIONS)
     expect(allOf(db)).toEqual(content)
     await db.collection(notes).insert({ id: 1, writer: 1, text: 'new' })
     await db.close()
-    expect(checkFile(path)).toEqual([])
+    expect(checkFile(path).findings).toEqual([])
     const again = await compact(path)
     expect(again.bytesAfter).toBeLessThanOrEqual(again.bytesBefore)
     expect(readdirSync(folder).toSorted()).toEqual(['app.db', 'app.db-lock'])
@@ -165,7 +165,7 @@ test(`M10: a crash or a failing disk at any call leaves the old file or the new 
     else disk.setCapacity(Number.POSITIVE_INFINITY)
     const main = MainFile.open(disk, NAME)
     const isNew = main.meta.databaseId.every((byte) => byte === 9)
-    expect([...new FileStructure(main, MIB).findings()]).toEqual([])
+    expect(structureProblems(main, MIB)).toEqual([])
     main.close()
     if (isDone) expect(isNew).toBe(true)
     if (!isDone && !isCrashed) expect(isNew).toBe(false)

@@ -51,7 +51,7 @@ test('S11: threads by the dozen terminated in reads, snapshots, transactions, lo
   expect(own.find({ writer: -1 }).count()).toBe(2 * ROUNDS)
   await expectNothingTaken(db)
   await db.close()
-  expect(checkFile(path)).toEqual([])
+  expect(checkFile(path).findings).toEqual([])
 })
 
 async function expectNothingTaken(db: Database): Promise<void> {

@@ -1,15 +1,16 @@
 /**
- * The state of a checkpoint, read from its file: what the client's code asks of the engine, without an engine.
+ * One state over any source of its pages: what the client's code asks of the engine, without an engine.
  *
  * Threads: belongs to the one that made it.
  */
-import type { Entry, KeyedEntry, KeyRange, ReadView } from '../client/engine.ts'
+import type { CheckedView } from '../client/check-collections.ts'
+import type { Entry, KeyedEntry, KeyRange } from '../client/engine.ts'
 import type { PageSource } from '../page/page-space.ts'
 import type { DirectoryView } from '../tree/directory.ts'
 import { TreeCursor } from '../tree/tree-cursor.ts'
 import { TreeReader } from '../tree/tree-reader.ts'
 
-export class FileView implements ReadView {
+export class FileView implements CheckedView {
   readonly sequence: number
   readonly #source: PageSource
   readonly #directory: DirectoryView
@@ -52,6 +53,14 @@ export class FileView implements ReadView {
       found = cursor.step(reverse)
     }
     return undefined
+  }
+
+  *located(tree: number): Generator<KeyedEntry & { readonly pageId: number }, void, undefined> {
+    const cursor = new TreeCursor(this.#source, this.#directory, tree, this.#file)
+    for (let found = cursor.seek(undefined, false); found; found = cursor.step(false)) {
+      const { sequence, pageId } = cursor
+      yield { key: cursor.key(), sequence, value: cursor.value(), pageId }
+    }
   }
 
   count(tree: number): number {

@@ -58,7 +58,7 @@ function restore(job: RestoreJob, onProgress: OnProgress): RestoredState {
       job.to,
       { sleep, timeOf: groupTimeMs, onProgress },
     )
-    const findings = job.verify ? checkFile(partPath) : []
+    const findings = job.verify ? messagesOf(partPath) : []
     if (findings.length > 0) throw new BackupUnsoundError(job.target, findings)
     return restored
   } finally {
@@ -66,10 +66,15 @@ function restore(job: RestoreJob, onProgress: OnProgress): RestoredState {
   }
 }
 
+/** What is wrong with a file that nobody has open. */
+function messagesOf(path: string): readonly string[] {
+  return checkFile(path).findings.map(({ message }) => message)
+}
+
 function run(job: MaintenanceJob, onProgress: OnProgress) {
   switch (job.kind) {
     case 'check':
-      return checkFile(job.path)
+      return messagesOf(job.path)
     case 'compact':
       return compact(job.job, onProgress)
     case 'restore':

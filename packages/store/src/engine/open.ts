@@ -13,8 +13,12 @@ import type { StoreEnvironment } from '../client/environment.ts'
 import { StoreClosedError } from '../errors.ts'
 import { Attachment, type StoreHandle } from './attachment.ts'
 import { type BackupOptions, type BackupResult, makeBackup } from './backup.ts'
+import { seed } from './check-file.ts'
 import { closeFlagOf } from './control.ts'
 import { conflictReporter, EventTeller } from './events.ts'
+import { fileFolders } from './file-folders.ts'
+import { integrityCheck, type LiveIntegrityOptions } from './integrity-check.ts'
+import type { IntegrityReport } from './integrity-report.ts'
 import type { OpenOptions } from './options.ts'
 import { StatsBoard, type StoreStats } from './stats.ts'
 import { openOwner } from './store-owner.ts'
@@ -137,6 +141,28 @@ export class Database extends Documents {
         { ...options, signal },
       ),
     )
+  }
+
+  /**
+   * Looks through the newest state, beside whoever writes: pages as they stand in the file, trees, documents and
+   * indexes against each other, what is free, the log's chain. Changes nothing; this thread stays responsive. The
+   * state is kept for as long as it takes, like a snapshot's.
+   * @throws StoreClosedError; SnapshotExpiredError when it takes longer than `snapshotAgeMaxMs`; the signal's reason
+   */
+  async integrityCheck(options: LiveIntegrityOptions = {}): Promise<IntegrityReport> {
+    const { mainPath, control } = this.#attachment.handle
+    const isClosedElsewhere = closeFlagOf(control)
+    const assertOpen = (): void => {
+      if (this.isClosed || isClosedElsewhere()) throw new StoreClosedError('the database')
+    }
+    assertOpen()
+    const { pages, freePages } = this.stats().file
+    const folders = mainPath === undefined ? undefined : fileFolders(mainPath, true)
+    const pagesTotal = pages - freePages
+    const { reader } = this.#attachment
+    const environment = environmentOf(nameOf(this.#attachment))
+    const database = { reader, folders, pagesTotal, environment, seed: seed(), assertOpen }
+    return integrityCheck(database, options)
   }
 
   /** What the sequencer counted, as of 10 ms ago, or a second while nothing is done; no question, no wait. */

@@ -152,7 +152,7 @@ describe('two handles in one process', () => {
       expect(handles[1]!.collection(notes).get(id)?.text).toBe(text)
     await handles[1]!.close()
     expect(readdirSync(dirname(path)).toSorted()).toEqual(['app.db', 'app.db-lock'])
-    expect(checkFile(path)).toEqual([])
+    expect(checkFile(path).findings).toEqual([])
   })
 })
 
@@ -233,6 +233,6 @@ describe('several processes', () => {
       }
     }
     await db.close()
-    expect(checkFile(path)).toEqual([])
+    expect(checkFile(path).findings).toEqual([])
   })
 })

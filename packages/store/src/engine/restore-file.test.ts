@@ -63,7 +63,7 @@ function restoreTo(to: RestorePoint | undefined): RestoredState {
       to,
       { sleep: () => undefined, timeOf: () => ++groups * 1000, onProgress: () => undefined },
     )
-    expect(checkFile(part)).toEqual([])
+    expect(checkFile(part).findings).toEqual([])
     return restored
   } finally {
     main.close()

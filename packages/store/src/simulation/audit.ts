@@ -2,8 +2,9 @@
 import type { LogStore } from '@ringbolt/wal'
 import { KeptLog } from '../backup/archived-log.ts'
 import { FileStructure } from '../engine/file-structure.ts'
+import { Findings } from '../engine/integrity-report.ts'
 import { MainFile } from '../space/main-file.ts'
-import type { PageUses } from '../space/page-uses.ts'
+import { PageUses } from '../space/page-uses.ts'
 import type { StoreCoverage } from './coverage.ts'
 import { MAIN_NAME, type SimulatedFolders } from './simulated-folders.ts'
 
@@ -14,8 +15,11 @@ const TOLD_MAX = 10
 export function structureOf(folder: LogStore): { uses: PageUses; findings: readonly string[] } {
   const main = MainFile.open(folder, MAIN_NAME, { readOnly: true })
   try {
-    const structure = new FileStructure(main, CACHE_BYTES)
-    return { findings: [...structure.findings()], uses: structure.uses }
+    const findings = new Findings(main.place)
+    const structure = new FileStructure(main, findings, { cacheBytes: CACHE_BYTES })
+    for (const _step of structure.steps()) if (findings.count >= TOLD_MAX) break
+    const { uses = new PageUses(main) } = structure
+    return { findings: findings.list.map(({ message }) => message), uses }
   } finally {
     main.close()
   }

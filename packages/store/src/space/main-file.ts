@@ -31,6 +31,7 @@ import {
   decodeMeta,
   encodeMeta,
   type Meta,
+  type MetaChoice,
   type MetaRead,
   metaOffset,
   metaSlot,
@@ -119,8 +120,7 @@ export class MainFile {
     const readOnly = options.readOnly ?? false
     const place = placeOf(store, name)
     if (!readOnly) removeUnfinished(store, name)
-    const file = unlessMissing(() => store.open(name))
-    if (file === undefined) throw new MainFileNotFoundError(place)
+    const file = openMainFile(store, name)
     try {
       const { meta, other } = readMetas(file, place)
       const main = new MainFile(file, new PageFile(file, place), meta, other, readOnly)
@@ -202,6 +202,13 @@ export class MainFile {
   }
 }
 
+/** The bare file. @throws MainFileNotFoundError */
+export function openMainFile(store: LogStore, name: string): LogFile {
+  const file = unlessMissing(() => store.open(name))
+  if (file === undefined) throw new MainFileNotFoundError(placeOf(store, name))
+  return file
+}
+
 function placeOf(store: LogStore, name: string): string {
   return `${store.location}/${name}`
 }
@@ -241,7 +248,26 @@ function emptyMeta(databaseId: Uint8Array): Meta {
   }
 }
 
-function readMetas(file: LogFile, place: string): ReturnType<typeof chooseMeta> {
+/**
+ * The meta in use, as it is now; somebody else may be writing the next.
+ * @throws the errors of main-file-errors.ts
+ */
+export function readMetas(file: LogFile, place: string): MetaChoice {
+  let checkpoint = -1
+  for (;;) {
+    const choice = readMetasOnce(file, place)
+    const neededBytes = choice.meta.pageCount * PAGE_BYTES
+    const lengthBytes = file.length()
+    if (lengthBytes >= neededBytes) return choice
+    // The file gives back what it does not need once a meta says so: one that is newer than what was read.
+    if (choice.meta.checkpoint === checkpoint) {
+      throw new MainFileTruncatedError(place, neededBytes, lengthBytes)
+    }
+    checkpoint = choice.meta.checkpoint
+  }
+}
+
+function readMetasOnce(file: LogFile, place: string): MetaChoice {
   const lengthBytes = file.length()
   if (lengthBytes === 0) throw new MainFileEmptyError(place, FILE_BYTES_MIN)
   const even = readMeta(file, 0)
@@ -249,10 +275,7 @@ function readMetas(file: LogFile, place: string): ReturnType<typeof chooseMeta> 
     if (even.kind === 'foreign') throw new MainFileForeignError(place, even.finding)
     throw new MainFileTruncatedError(place, FILE_BYTES_MIN, lengthBytes)
   }
-  const choice = chooseMeta([even, readMeta(file, 1)], place)
-  const neededBytes = choice.meta.pageCount * PAGE_BYTES
-  if (lengthBytes < neededBytes) throw new MainFileTruncatedError(place, neededBytes, lengthBytes)
-  return choice
+  return chooseMeta([even, readMeta(file, 1)], place)
 }
 
 /** What a file that ends early does not have reads as zeros. */

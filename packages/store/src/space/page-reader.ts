@@ -9,6 +9,7 @@
  * Crash: a thread that ends inside a read leaves its slot and pins as they are; `freeThread` clears them.
  */
 import { SnapshotExpiredError, StoreClosedError, StoreCorruptError } from '../errors.ts'
+import { PAGE_BYTES } from '../page/page.ts'
 import type { PageSource } from '../page/page-space.ts'
 import { READER_LOOKUPS, readerWord } from './layout.ts'
 import type { PageLoader } from './page-loader.ts'
@@ -152,6 +153,14 @@ export class PageReader implements PageSource {
     this.#assertOutside()
     this.#versions.unpin(held.index)
     held.index = GIVEN_BACK
+  }
+
+  /** Copies a page that is in memory; false when it is not. For those who look at each page once: asks for none. */
+  copyResident(pageId: number, target: Uint8Array): boolean {
+    const frame = this.#table.find(pageId)
+    if (frame === NOT_RESIDENT) return false
+    target.set(this.bytes.subarray(frame * PAGE_BYTES, (frame + 1) * PAGE_BYTES))
+    return true
   }
 
   locate(pageId: number, checksum: number): number {

@@ -3,8 +3,8 @@
  * once, and not in two ways; one that is nothing of it is lost to the database for good.
  */
 import { FIRST_PAGE } from '../page/page.ts'
-import { readFreeList } from './free-list.ts'
-import type { MainFile } from './main-file.ts'
+import type { ReadableMain } from './file-pages.ts'
+import { type FreeList, readFreeList } from './free-list.ts'
 
 export const PageUse = { reached: 1, free: 2, freeList: 4 } as const
 export type PageUse = (typeof PageUse)[keyof typeof PageUse]
@@ -20,10 +20,10 @@ export class PageUses {
   readonly #uses: Uint8Array
 
   /** Takes down what is free. @throws StoreCorruptError for a free list that cannot be read */
-  constructor({ pages, meta }: MainFile) {
+  constructor({ pages, meta }: ReadableMain, list: FreeList = readFreeList(pages, meta)) {
     // The file was found to be as long as that.
     this.#uses = new Uint8Array(meta.pageCount)
-    const { free, pageIds } = readFreeList(pages, meta)
+    const { free, pageIds } = list
     for (const pageId of pageIds) this.add(pageId, PageUse.freeList)
     free.forEachExtent((first, count) => {
       for (let pageId = first; pageId < first + count; pageId++) this.add(pageId, PageUse.free)
@@ -46,11 +46,15 @@ export class PageUses {
   }
 
   /** Pages that are used in no way, or in more than one. */
-  *problems(): Generator<{ readonly pageId: number; readonly problem: string }, void, undefined> {
+  *problems(): Generator<
+    { readonly pageId: number; readonly uses: readonly string[]; readonly problem: string },
+    void,
+    undefined
+  > {
     for (let pageId = FIRST_PAGE; pageId < this.#uses.length; pageId++) {
       const uses = this.textsOf(pageId)
-      if (uses.length === 0) yield { pageId, problem: 'is neither reached nor free' }
-      if (uses.length > 1) yield { pageId, problem: `is ${uses.join(' and ')}` }
+      if (uses.length === 0) yield { pageId, uses, problem: 'is neither reached nor free' }
+      if (uses.length > 1) yield { pageId, uses, problem: `is ${uses.join(' and ')}` }
     }
   }
 }

@@ -334,6 +334,32 @@ export function copyKey(
   target: Uint8Array,
   corruption: Corruption,
 ): number {
+  copyPrefix(bytes, words, frame, target)
+  return copySuffix(bytes, words, frame, isLeaf, index, target, corruption)
+}
+
+/** What all keys of the page begin with. */
+export function copyPrefix(
+  bytes: Uint8Array,
+  words: Uint32Array,
+  frame: number,
+  target: Uint8Array,
+): void {
+  const prefix = prefixBytes(words, frame)
+  const low = lowStart(words, frame)
+  for (let at = 0; at < prefix; at++) target[at] = bytes[low + at]!
+}
+
+/** `copyKey` for a target that has the prefix. */
+export function copySuffix(
+  bytes: Uint8Array,
+  words: Uint32Array,
+  frame: number,
+  isLeaf: boolean,
+  index: number,
+  target: Uint8Array,
+  corruption: Corruption,
+): number {
   const count = nodeCount(words, frame)
   const prefix = prefixBytes(words, frame)
   const slot = words[slotsWord(frame, count) + index]!
@@ -342,8 +368,6 @@ export function copyKey(
     const pageId = words[frame * PAGE_WORDS + PAGE_ID_WORD]!
     corruption.fail(pageId, 'length of a key', `at most ${KEY_BYTES_MAX}`, prefix + suffix)
   }
-  const low = lowStart(words, frame)
-  for (let at = 0; at < prefix; at++) target[at] = bytes[low + at]!
   const head = words[frame * PAGE_WORDS + NODE_HEADS_WORD + index]!
   const inHead = suffix < HEAD_BYTES ? suffix : HEAD_BYTES
   for (let at = 0; at < inHead; at++) target[prefix + at] = head >>> (24 - 8 * at)

@@ -109,6 +109,11 @@ export class TreeCursor {
     return key
   }
 
+  /** The leaf that it stands in. */
+  get pageId(): number {
+    return this.#pages[0]!
+  }
+
   /** The key of the entry it stands on against another: negative, 0 or positive. */
   compareKey(other: Uint8Array): number {
     return compareBytes(this.#key, 0, this.#copyKey(), other, 0, other.length)

@@ -1,16 +1,19 @@
 /**
  * A walk over all that a directory leads to: is every page what its place in the tree says, in order, counted, and
- * referred to once? Repairs nothing; goes on after what it finds, beside the page that is wrong.
+ * referred to once? Repairs nothing; goes on after what it finds, beside the page that is wrong. Who wants the
+ * entries gets each of them on the way, so that a file is read once.
  *
  * Threads: any, over its own source; the version must stay (pinned), and each step of the iteration must be within a
- * read. Work between two findings is not bounded: `onPage` is called for each page.
+ * read. A step looks at one page; no frame is kept from one to the next.
  *
  * A tree that is being dropped is walked for its pages only: its end is missing.
  */
-import { isRingboltError } from '@ringbolt/ring'
-import { NO_PAGE, PAGE_BYTES, PAGE_ID_WORD, PAGE_WORDS } from '../page/page.ts'
+import { errorToPlain, isRingboltError } from '@ringbolt/ring'
+import type { IntegrityKind } from '../finding.ts'
+import { NO_PAGE } from '../page/page.ts'
 import type { PageSource } from '../page/page-space.ts'
 import { KEY_BYTES_MAX } from '../sequencer/command.ts'
+import { PageBits } from '../space/page-bits.ts'
 import { Corruption, MAIN_FILE } from './corruption.ts'
 import {
   type DirectoryView,
@@ -26,46 +29,50 @@ import {
   ENTRY_COUNT_HIGH,
   ENTRY_COUNT_LOW,
   ENTRY_ROOT,
-  NO_FENCE,
-  NODE_HEADS_WORD,
-  OVERFLOW_DATA_BYTES,
-  OVERFLOW_NEXT_WORD,
   U32_RANGE,
 } from './layout.ts'
-import { isInline, LeafCell } from './leaf.ts'
-import {
-  checkNode,
-  compareBytes,
-  copyKey,
-  headOf,
-  heapStart,
-  highBytes,
-  highStart,
-  lowBytes,
-  lowStart,
-  nodeCount,
-  prefixBytes,
-  referencesWord,
-  restBytes,
-  slotsWord,
-} from './node.ts'
-import { garbageBytes, overflowCount } from './node-edit.ts'
-import { type Fence, sharedPrefix } from './node-rebuild.ts'
-import { checkOverflowPage } from './overflow.ts'
-import { readDeleted, readSequence } from './sequence.ts'
+import { checkNode, copyKey, nodeCount, referencesWord } from './node.ts'
+import type { Fence } from './node-rebuild.ts'
+import { readSequence } from './sequence.ts'
+import { ChainCheck } from './verify-chain.ts'
+import { type Chain, type Found, levelOf, NodeCheck, type Place } from './verify-node.ts'
 
 export interface TreeFinding {
+  readonly kind: IntegrityKind
   readonly pageId: number
   /** Which tree the page was reached through; -1: the directory. */
   readonly tree: number
+  readonly what: string
+  readonly expected: string | number
+  readonly actual: string | number
   readonly problem: string
 }
 
-export interface VerifyOptions {
+/** Gets the entries of one tree, those with long values after the others of their leaf. */
+export interface EntryVisitor {
+  /**
+   * The key is the first `keyBytes` of `key`, the value bytes [start, end): both until it returns.
+   * @param pageId of the leaf
+   */
+  entry(
+    key: Uint8Array,
+    keyBytes: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    pageId: number,
+  ): void
+  /** Whether values in overflow pages are put together for it; otherwise it gets their entries without. */
+  readonly wantsLongValues: boolean
+}
+
+export interface WalkOptions {
   /** The file's name, for messages. */
   readonly file?: string
+  readonly onFinding: (finding: TreeFinding) => void
   /** Gets each page that is reached, once. */
   readonly onPage?: (pageId: number) => void
+  readonly visitorOf?: (tree: number) => EntryVisitor | undefined
 }
 
 const EMPTY = new Uint8Array(0)
@@ -74,286 +81,266 @@ const EMPTY = new Uint8Array(0)
 export function* verifyTrees(
   source: PageSource,
   directory: DirectoryView,
-  options: VerifyOptions = {},
+  options: Omit<WalkOptions, 'onFinding'> = {},
 ): Generator<TreeFinding, void, undefined> {
-  const verifier = new Verifier(source, options)
-  for (let index = 0; index < directory.pages.length; index++) {
-    if (directory.pages[index] === NO_PAGE) continue
-    if (!verifier.reach(directory.pages[index]!, -1)) {
-      yield* verifier.taken()
-      continue
-    }
-    for (let tree = index * DIRECTORY_ENTRIES; directoryPageOf(tree) === index; tree++) {
-      verifier.verifyTree(directory, tree)
-      yield* verifier.taken()
-    }
+  let findings: TreeFinding[] = []
+  const walk = new TreeWalk(source, { ...options, onFinding: (finding) => findings.push(finding) })
+  for (const _page of walk.pages(directory)) {
+    if (findings.length === 0) continue
+    yield* findings
+    findings = []
   }
+  yield* findings
 }
 
-/** What a page's place says about it. */
-interface Place {
-  readonly pageId: number
-  readonly checksum: number
-  readonly level: number
-  readonly low: Uint8Array
-  readonly high: Fence
-  /** Highest sequence of the page above. */
-  readonly sequence: number
-}
+/** Findings after which something of a tree is out of reach, or not where a search looks for it. */
+const HARMLESS: ReadonlySet<IntegrityKind> = new Set(['count', 'sequence'])
 
-class Verifier {
+export class TreeWalk {
   readonly #source: PageSource
   readonly #corruption: Corruption
-  readonly #onPage: (pageId: number) => void
-  readonly #reached = new Set<number>()
-  readonly #cell = new LeafCell()
+  readonly #options: WalkOptions
+  readonly #nodes: NodeCheck
+  readonly #chains: ChainCheck
+  readonly #reached = new PageBits()
+  readonly #broken = new Set<number>()
   readonly #key = new Uint8Array(KEY_BYTES_MAX)
-  readonly #before = new Uint8Array(KEY_BYTES_MAX)
-  #findings: TreeFinding[] = []
+  /** Still to be looked at, the next one last. */
+  #stack: Place[] = []
   #tree = 0
   #entries = 0
   #isWhole = true
+  #isComplete = true
 
-  constructor(source: PageSource, { file = MAIN_FILE, onPage = () => undefined }: VerifyOptions) {
+  constructor(source: PageSource, options: WalkOptions) {
+    const { file = MAIN_FILE } = options
     this.#source = source
+    this.#options = options
     this.#corruption = new Corruption(file)
-    this.#onPage = onPage
+    this.#nodes = new NodeCheck(source, this.#corruption, this.#found)
+    this.#chains = new ChainCheck(source, this.#corruption, {
+      found: this.#found,
+      guarded: (kind, pageId, verify) => this.#guarded(kind, pageId, verify),
+      reach: (pageId) => this.reach(pageId, this.#tree),
+    })
   }
 
-  /** What was found since it was asked last. */
-  taken(): TreeFinding[] {
-    const findings = this.#findings
-    this.#findings = []
-    return findings
+  /** Pages reached. */
+  get reached(): PageBits {
+    return this.#reached
+  }
+
+  /** Whether nothing stood in the way: what was not reached is not referred to. */
+  get isComplete(): boolean {
+    return this.#isComplete
+  }
+
+  /** Whether all entries of the tree were visited, and a search finds each. */
+  isSearchable(tree: number): boolean {
+    return !this.#broken.has(tree) && !this.#broken.has(-1)
+  }
+
+  /** Yields after each page. */
+  *pages(directory: DirectoryView): Generator<void, void, undefined> {
+    for (let index = 0; index < directory.pages.length; index++) {
+      if (directory.pages[index] === NO_PAGE) continue
+      if (!this.#isDirectory(directory, index)) continue
+      for (let tree = index * DIRECTORY_ENTRIES; directoryPageOf(tree) === index; tree++) {
+        yield* this.#pagesOf(directory, tree)
+      }
+    }
+  }
+
+  #isDirectory(directory: DirectoryView, index: number): boolean {
+    const pageId = directory.pages[index]!
+    if (!this.reach(pageId, -1)) return false
+    let isOne = false
+    this.#guarded('page', pageId, () => {
+      locateEntry(this.#source, directory, index * DIRECTORY_ENTRIES, this.#corruption)
+      isOne = true
+    })
+    return isOne
   }
 
   /** False when the page was reached before. */
   reach(pageId: number, tree: number): boolean {
     this.#tree = tree
-    if (this.#reached.has(pageId)) {
-      this.#find(pageId, 'is referred to more than once')
+    if (!this.#reached.add(pageId)) {
+      this.#found('page-used-twice', pageId, 'references to it', 'one', 'another one', {
+        problem: 'is referred to more than once',
+      })
       return false
     }
-    this.#reached.add(pageId)
-    this.#onPage(pageId)
+    this.#options.onPage?.(pageId)
     return true
   }
 
-  verifyTree(directory: DirectoryView, tree: number): void {
+  *#pagesOf(directory: DirectoryView, tree: number): Generator<void, void, undefined> {
+    const root = this.#begin(directory, tree)
+    if (root === undefined) return
     this.#tree = tree
-    const directoryPage = directory.pages[directoryPageOf(tree)]!
-    this.#guarded(directoryPage, () => {
-      const { words } = this.#source
-      const entry = locateEntry(this.#source, directory, tree, this.#corruption)
-      const state = stateOf(words, entry)
-      if (state === TreeState.free) return
-      if (state > TreeState.dropping) this.#find(directoryPage, `tree in state ${state}`)
-      this.#entries = 0
-      this.#isWhole = state === TreeState.live
-      const stated = words[entry + ENTRY_COUNT_HIGH]! * U32_RANGE + words[entry + ENTRY_COUNT_LOW]!
-      this.#verifyPage({
-        pageId: words[entry + ENTRY_ROOT]!,
-        checksum: words[entry + ENTRY_CHECKSUM]!,
-        level: heightOf(words, entry, this.#corruption) - 1,
-        low: EMPTY,
-        high: undefined,
-        sequence: Infinity,
-      })
-      if (this.#isWhole && this.#entries !== stated) {
-        this.#find(directoryPage, `${stated} entries stated, ${this.#entries} found`)
-      }
-    })
+    const visitor = this.#isWhole ? this.#options.visitorOf?.(tree) : undefined
+    this.#stack = [root.place]
+    for (let place = this.#stack.pop(); place !== undefined; place = this.#stack.pop()) {
+      const chains = this.#page(place, visitor)
+      yield
+      for (const chain of chains) yield* this.#chains.pages(chain, tree, visitor)
+    }
+    if (this.#isWhole && !this.#broken.has(tree) && this.#entries !== root.stated) {
+      const problem = `${root.stated} entries stated, ${this.#entries} found`
+      const pageId = directory.pages[directoryPageOf(tree)]!
+      this.#found('count', pageId, 'entries of the tree', this.#entries, root.stated, { problem })
+    }
   }
 
-  #find(pageId: number, problem: string): void {
-    this.#findings.push({ pageId, tree: this.#tree, problem })
+  /** What the directory, which was found sound, says of the tree; undefined without one. */
+  #begin(
+    directory: DirectoryView,
+    tree: number,
+  ): { readonly place: Place; readonly stated: number } | undefined {
+    const { words } = this.#source
+    const pageId = directory.pages[directoryPageOf(tree)]!
+    this.#tree = tree
+    const entry = locateEntry(this.#source, directory, tree, this.#corruption)
+    const state = stateOf(words, entry)
+    if (state === TreeState.free) return undefined
+    if (state > TreeState.dropping) {
+      const problem = `tree in state ${state}`
+      this.#found('page', pageId, 'state of the tree', 'free, live or dropping', state, { problem })
+    }
+    this.#entries = 0
+    this.#isWhole = state === TreeState.live
+    const stated = words[entry + ENTRY_COUNT_HIGH]! * U32_RANGE + words[entry + ENTRY_COUNT_LOW]!
+    const rootId = words[entry + ENTRY_ROOT]!
+    const checksum = words[entry + ENTRY_CHECKSUM]!
+    let level = -1
+    this.#guarded('depth', pageId, () => {
+      level = heightOf(words, entry, this.#corruption) - 1
+    })
+    if (level < 0) return undefined
+    const bounds = { low: EMPTY, high: undefined, sequence: Infinity }
+    return { place: { pageId: rootId, checksum, level, parent: pageId, ...bounds }, stated }
+  }
+
+  readonly #found: Found = (
+    kind: IntegrityKind,
+    pageId: number,
+    what: string,
+    expected: string | number,
+    actual: string | number,
+    { problem = `${what} is ${actual}, expected ${expected}` }: { problem?: string } = {},
+  ): void => {
+    if (!HARMLESS.has(kind)) {
+      this.#broken.add(this.#tree)
+      this.#isComplete = false
+    }
+    this.#options.onFinding({ kind, pageId, tree: this.#tree, what, expected, actual, problem })
   }
 
   /** What a page cannot be read for is a finding, too. */
-  #guarded(pageId: number, verify: () => void): void {
+  #guarded(kind: IntegrityKind, pageId: number, verify: () => void): void {
     try {
       verify()
     } catch (error) {
       if (!isRingboltError(error) || error.code !== 'RINGBOLT_CORRUPT') throw error
-      this.#find(pageId, error.message)
+      const { what, expected, actual } = factsOf(error)
+      const problem = error.message
+      this.#found(kindOfDamage(what) ?? kind, pageId, what, expected, actual, { problem })
     }
   }
 
-  #verifyPage(place: Place): void {
+  /** @returns the long values of a leaf, whose pages are still to be looked at */
+  #page(place: Place, visitor: EntryVisitor | undefined): readonly Chain[] {
     const { pageId, checksum, level } = place
-    if (!this.reach(pageId, this.#tree)) return
-    this.#guarded(pageId, () => {
+    if (pageId === NO_PAGE) {
+      this.#found('dangling-reference', place.parent, 'reference to a page', 'a page', 'none', {
+        problem: `refers to page ${NO_PAGE}`,
+      })
+      return NO_CHAINS
+    }
+    if (!this.reach(pageId, this.#tree)) return NO_CHAINS
+    let chains = NO_CHAINS
+    this.#guarded('page', pageId, () => {
       const { words } = this.#source
       const frame = this.#source.locate(pageId, checksum)
+      const actualLevel = levelOf(words, frame, this.#tree)
+      if (actualLevel !== undefined && actualLevel !== level) {
+        this.#found('depth', pageId, 'level', level, actualLevel, {
+          problem: `kind, level and tree: level ${actualLevel} of page ${pageId}, expected ${level}`,
+        })
+        return
+      }
       checkNode(words, frame, level, this.#tree, this.#corruption)
-      if (this.#isWhole) this.#verifyNode(frame, place)
-      if (level === 0) this.#verifyLeaf(frame, pageId)
-      else this.#verifyChildren(frame, place)
+      if (this.#isWhole) this.#nodes.bounds(frame, place)
+      if (level > 0) {
+        if (this.#isWhole) this.#nodes.branch(frame, place)
+        this.#pushChildren(frame, place)
+        return
+      }
+      this.#entries += nodeCount(words, frame)
+      chains = this.#nodes.leaf(frame, pageId, this.#isWhole, visitor)
     })
+    return chains
   }
 
-  #fence(frame: number, isHigh: boolean): Fence {
+  /** The first child last, so that it is next. */
+  #pushChildren(frame: number, { pageId, level, high }: Place): void {
     const { bytes, words } = this.#source
-    const length = isHigh ? highBytes(words, frame) : lowBytes(words, frame)
-    if (isHigh && length === NO_FENCE) return undefined
-    const start = isHigh ? highStart(words, frame) : lowStart(words, frame)
-    return new Uint8Array(bytes.subarray(start, start + length))
-  }
-
-  #verifyNode(frame: number, { pageId, level, low, high, sequence }: Place): void {
-    const { words } = this.#source
-    const ownLow = this.#fence(frame, false) ?? EMPTY
-    const ownHigh = this.#fence(frame, true)
-    if (Buffer.compare(ownLow, low) !== 0) this.#find(pageId, 'low fence differs from above')
-    if (!areEqual(ownHigh, high)) this.#find(pageId, 'high fence differs from above')
-    const prefix = sharedPrefix(ownLow, ownHigh)
-    if (prefixBytes(words, frame) !== prefix) {
-      this.#find(pageId, `prefix of ${prefixBytes(words, frame)} bytes, expected ${prefix}`)
-    }
-    if (words[frame * PAGE_WORDS + PAGE_ID_WORD] !== pageId) this.#find(pageId, 'has another id')
-    const own = readSequence(words, frame)
-    if (own > sequence) this.#find(pageId, `sequence ${own} above its parent's ${sequence}`)
-    if (level === 0 && readDeleted(words, frame) > own) {
-      this.#find(pageId, `deletion at ${readDeleted(words, frame)} above the page's ${own}`)
-    }
-    this.#verifyKeys(frame, level === 0, pageId, ownLow, ownHigh)
-  }
-
-  #verifyKeys(frame: number, isLeaf: boolean, pageId: number, low: Uint8Array, high: Fence): void {
-    const { bytes, words } = this.#source
-    const count = nodeCount(words, frame)
-    const prefix = prefixBytes(words, frame)
-    let cells = 0
-    let lengthBefore = -1
-    for (let index = 0; index < count; index++) {
-      const length = copyKey(bytes, words, frame, isLeaf, index, this.#key, this.#corruption)
-      const key = this.#key.subarray(0, length)
-      cells += this.#cellBytes(frame, isLeaf, index)
-      if (words[frame * PAGE_WORDS + NODE_HEADS_WORD + index] !== headOf(key, prefix, length)) {
-        this.#find(pageId, `head of entry ${index} has bytes beyond its key`)
-      }
-      if (lengthBefore >= 0 && compareBytes(this.#before, 0, lengthBefore, key, 0, length) >= 0) {
-        this.#find(pageId, `entry ${index} is not above the one before`)
-      }
-      if (Buffer.compare(key, low) < 0 || (high !== undefined && Buffer.compare(key, high) >= 0)) {
-        this.#find(pageId, `entry ${index} is not between the fences`)
-      }
-      this.#before.set(key)
-      lengthBefore = length
-    }
-    const fences = low.length + (high === undefined ? 0 : high.length)
-    const heap = PAGE_BYTES - fences - heapStart(words, frame)
-    if (cells + garbageBytes(words, frame) !== heap) {
-      const garbage = garbageBytes(words, frame)
-      this.#find(pageId, `cells of ${cells} bytes and garbage of ${garbage} in a heap of ${heap}`)
-    }
-  }
-
-  #cellBytes(frame: number, isLeaf: boolean, index: number): number {
-    const { bytes, words } = this.#source
-    const slot = words[slotsWord(frame, nodeCount(words, frame)) + index]!
-    if (!isLeaf) return restBytes(slot >>> 16)
-    this.#cell.read(bytes, words, frame, slot, this.#corruption)
-    return this.#cell.cellBytes
-  }
-
-  // ---- branches ---------------------------------------------------------------------------------
-
-  #verifyChildren(frame: number, { pageId, level, low, high }: Place): void {
-    const { words } = this.#source
     const count = nodeCount(words, frame)
     const sequence = this.#isWhole ? readSequence(words, frame) : Infinity
-    const fences: Fence[] = []
-    const references: number[] = []
-    for (let index = 0; index < count; index++) {
-      fences.push(this.#copyOfKey(frame, index))
+    let above: Fence = high
+    for (let index = count - 1; index >= 0; index--) {
+      const length = copyKey(bytes, words, frame, false, index, this.#key, this.#corruption)
+      const low = this.#key.slice(0, length)
       const reference = referencesWord(frame, count) + 2 * index
-      references.push(words[reference]!, words[reference + 1]!)
-    }
-    if (this.#isWhole && !areEqual(fences[0], low)) {
-      this.#find(pageId, 'the first entry is not the low fence')
-    }
-    fences.push(high)
-    for (let index = 0; index < count; index++) {
-      const childId = references[2 * index]!
-      if (childId === NO_PAGE) {
-        this.#find(pageId, `entry ${index} refers to page ${childId}`)
-        continue
-      }
-      this.#verifyPage({
-        pageId: childId,
-        checksum: references[2 * index + 1]!,
+      this.#stack.push({
+        pageId: words[reference]!,
+        checksum: words[reference + 1]!,
         level: level - 1,
-        low: fences[index] ?? EMPTY,
-        high: fences[index + 1],
+        low,
+        high: above,
         sequence,
+        parent: pageId,
       })
+      above = low
     }
-  }
-
-  #copyOfKey(frame: number, index: number): Uint8Array {
-    const { bytes, words } = this.#source
-    const length = copyKey(bytes, words, frame, false, index, this.#key, this.#corruption)
-    return this.#key.slice(0, length)
-  }
-
-  // ---- leaves -----------------------------------------------------------------------------------
-
-  #verifyLeaf(frame: number, pageId: number): void {
-    const { bytes, words } = this.#source
-    const count = nodeCount(words, frame)
-    const highest = readSequence(words, frame)
-    const cell = this.#cell
-    const chains: [pageId: number, checksum: number, valueBytes: number][] = []
-    this.#entries += count
-    for (let index = 0; index < count; index++) {
-      const slot = words[slotsWord(frame, count) + index]!
-      cell.read(bytes, words, frame, slot, this.#corruption)
-      if (cell.sequence > highest) {
-        this.#find(
-          pageId,
-          `entry ${index} of sequence ${cell.sequence} above the page's ${highest}`,
-        )
-      }
-      const keyBytes = prefixBytes(words, frame) + (slot >>> 16)
-      if (isInline(keyBytes, cell.valueBytes) === cell.isOverflow) {
-        this.#find(pageId, `value of ${cell.valueBytes} bytes of entry ${index} in the wrong place`)
-      }
-      if (!cell.isOverflow) continue
-      const word = cell.referenceWord
-      chains.push([words[word]!, words[word + 1]!, cell.valueBytes])
-    }
-    if (overflowCount(words, frame) !== chains.length) {
-      const stated = overflowCount(words, frame)
-      this.#find(pageId, `${stated} cells with overflow pages stated, ${chains.length} found`)
-    }
-    for (const [first, checksum, valueBytes] of chains)
-      this.#verifyChain(first, checksum, valueBytes)
-  }
-
-  #verifyChain(first: number, firstChecksum: number, valueBytes: number): void {
-    let pageId = first
-    let checksum = firstChecksum
-    for (let remaining = valueBytes; remaining > 0; remaining -= OVERFLOW_DATA_BYTES) {
-      if (!this.reach(pageId, this.#tree)) return
-      let isSound = false
-      const here = pageId
-      const rest = remaining
-      this.#guarded(here, () => {
-        const frame = this.#source.locate(here, checksum)
-        checkOverflowPage(this.#source, frame, here, this.#tree, rest, this.#corruption)
-        const next = frame * PAGE_WORDS + OVERFLOW_NEXT_WORD
-        pageId = this.#source.words[next]!
-        checksum = this.#source.words[next + 1]!
-        isSound = true
-      })
-      if (!isSound) return
-    }
-    if (pageId !== NO_PAGE) this.#find(pageId, 'comes after the end of a value')
   }
 }
 
-function areEqual(a: Fence, b: Fence): boolean {
-  if (a === undefined || b === undefined) return a === b
-  return Buffer.compare(a, b) === 0
+const NO_CHAINS: readonly Chain[] = []
+
+/** What reading a page says of itself, by the name of its check. */
+const LOCATE_KINDS: ReadonlyMap<string, IntegrityKind> = new Map<string, IntegrityKind>([
+  ['reference to a page', 'dangling-reference'],
+  ['page length', 'dangling-reference'],
+  ['checksum of a reference', 'checksum'],
+  ['page checksum', 'checksum'],
+  ["page checksum against the reference's", 'checksum'],
+  ['page id', 'checksum'],
+])
+
+/** Undefined when it is not about reading a page. */
+export function kindOfDamage(what: string): IntegrityKind | undefined {
+  return LOCATE_KINDS.get(what)
+}
+
+export interface CorruptionFacts {
+  readonly what: string
+  readonly expected: string | number
+  readonly actual: string | number
+}
+
+/** What an error of corruption says in its fields. */
+export function factsOf(error: unknown): CorruptionFacts {
+  const { facts, message } = errorToPlain(error)
+  const { what, expected, actual } = facts
+  return {
+    what: typeof what === 'string' ? what : message,
+    expected: isShown(expected) ? expected : 'what can be read',
+    actual: isShown(actual) ? actual : 'something else',
+  }
+}
+
+function isShown(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number'
 }
