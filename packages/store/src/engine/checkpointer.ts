@@ -21,6 +21,8 @@ import type { HeldCheckpoints } from './holds.ts'
 export interface CheckpointPolicy {
   readonly checkpointLogBytes: number
   readonly checkpointIntervalMs: number
+  /** Written between two groups. */
+  readonly checkpointPagesPerStep: number
 }
 
 interface Running {
@@ -34,7 +36,6 @@ interface Running {
   readonly begunMs: number
 }
 
-const PAGES_PER_STEP = 64
 /** Log beyond this many times the bound makes commits wait for the checkpoint. */
 const LOG_BEHIND_MAX = 4
 
@@ -130,7 +131,10 @@ export class Checkpointer {
     if (this.#running === undefined && !this.#begins(logLsn)) return released || reclaimed
     this.#running ??= this.#begin(false)
     const behind = logLsn - this.#durableLsn > LOG_BEHIND_MAX * this.#policy.checkpointLogBytes
-    this.#advance(this.#running, behind ? Number.POSITIVE_INFINITY : PAGES_PER_STEP)
+    this.#advance(
+      this.#running,
+      behind ? Number.POSITIVE_INFINITY : this.#policy.checkpointPagesPerStep,
+    )
     return true
   }
 

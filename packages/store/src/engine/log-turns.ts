@@ -35,7 +35,7 @@ import type { Control } from './control.ts'
 import { NoLog, type TimedLog } from './engine-log.ts'
 import type { LogHolds } from './log-holds.ts'
 import type { Neighbours, NeighboursNeeds, SharedHead } from './neighbours.ts'
-import { VersionHistory } from './version-history.ts'
+import type { VersionHistory } from './version-history.ts'
 
 export interface LogTurnsParts {
   readonly main: MainFile
@@ -51,6 +51,8 @@ export interface LogTurnsParts {
   readonly logHolds: LogHolds
   readonly logStore: LogStore
   readonly logOptions: SegmentedLogOptions & { readonly logId: Uint8Array }
+  /** Of what recovery went through. */
+  readonly history: VersionHistory
   /** As it was opened: the first turn is ours. */
   readonly log: SegmentedLog
 }
@@ -58,7 +60,7 @@ export interface LogTurnsParts {
 export class LogTurns {
   readonly #parts: LogTurnsParts
   readonly #applier: GroupApplier
-  readonly #history = new VersionHistory()
+  readonly #history: VersionHistory
   /** While it is our turn. */
   #log: SegmentedLog | undefined
   /** While it is not. */
@@ -71,9 +73,8 @@ export class LogTurns {
     this.#parts = parts
     this.#applier = new GroupApplier(parts.space, parts.trees)
     this.#log = parts.log
+    this.#history = parts.history
     this.#begunLsn = parts.log.writtenLsn
-    const { sequence } = parts.sink.published
-    this.#history.add(parts.log.writtenLsn, parts.space.publishedVersion, sequence)
     // Others may be there already, at older states.
     parts.main.pageIds.beCautious(true)
     this.#reachPageEnd()

@@ -81,6 +81,7 @@ export interface StoreSettings {
   readonly snapshotAgeMaxMs: number
   readonly checkpointLogBytes: number
   readonly checkpointIntervalMs: number
+  readonly checkpointPagesPerStep: number
   readonly keepLogBytes: number
   readonly segmentBytes: number
   readonly syncDelayMs: number
@@ -88,6 +89,7 @@ export interface StoreSettings {
 }
 
 const NORMAL_WAIT_MS = 100
+const CHECKPOINT_PAGES_PER_STEP = 64
 /** An hour: nobody means more. */
 const DURATION_MAX_MS = 3_600_000
 /** As the log has it. */
@@ -112,6 +114,7 @@ export function settingsOf(options: OpenOptions): StoreSettings {
     snapshotAgeMaxMs: options.snapshotAgeMaxMs ?? 600_000,
     checkpointLogBytes: options.checkpointLogBytes ?? 64 * MIB,
     checkpointIntervalMs: options.checkpointIntervalMs ?? 60_000,
+    checkpointPagesPerStep: CHECKPOINT_PAGES_PER_STEP,
     keepLogBytes: options.keepLogBytes ?? 256 * MIB,
     segmentBytes: options.segmentBytes ?? 16 * MIB,
     syncDelayMs: options.syncDelayMs ?? 0,

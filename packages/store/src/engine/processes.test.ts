@@ -1,8 +1,8 @@
 /** Several handles, and several processes, on one database: L1, M2, M3, M4. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { METHOD_NAMES } from '@ringbolt/locks'
@@ -160,6 +160,7 @@ describe('two handles in one process', () => {
 function elsewhere(
   path: string,
   body: string,
+  under: readonly string[] = [],
 ): { next: () => Promise<string>; child: ReturnType<typeof spawn> } {
   const url = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href)
   const program = `
@@ -169,7 +170,8 @@ function elsewhere(
     ${body}
     await db.close()
     console.log('closed')`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+  const [command, ...args] = [...under, process.execPath, '--input-type=module', '--eval', program]
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
@@ -235,4 +237,104 @@ describe('several processes', () => {
     await db.close()
     expect(checkFile(path).findings).toEqual([])
   })
+
+  test('M3 L3: a process that is stopped in its turn: writers are told who it is, readers go on', async () => {
+    const path = pathOf()
+    const db = await opened(path, { busyTimeout: 300 })
+    await db.collection(cells).insert({ id: 1, group: 1, value: 1 })
+    const { next, child } = elsewhere(
+      path,
+      `await db.transaction(async (tx) => {
+         await tx.collection(cells).insert({ id: 2, group: 1, value: 2 })
+         console.log('writing')
+         await new Promise((resolve) => setTimeout(resolve, 60_000))
+       })`,
+    )
+    expect(await next()).toBe('writing')
+    child.kill('SIGSTOP')
+    await expect(db.collection(cells).insert({ id: 3, group: 1, value: 3 })).rejects.toMatchObject({
+      code: 'RINGBOLT_BUSY',
+      facts: { holderPid: child.pid },
+    })
+    await expect(db.backup(join(dirname(path), 'copy.db'))).rejects.toMatchObject({
+      code: 'RINGBOLT_BUSY',
+    })
+    expect(readdirSync(dirname(path)).filter((name) => name.includes('copy'))).toEqual([])
+    expect(Array.from(db.collection(cells).all(), ({ id }) => id)).toEqual([1])
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    await db.collection(cells).insert({ id: 3, group: 1, value: 3 })
+    expect(Array.from(db.collection(cells).all(), ({ id }) => id)).toEqual([1, 3])
+  })
+
+  test('M4: changes are told in commit order, whichever process made them', async () => {
+    const path = pathOf()
+    const db = await opened(path)
+    const { child } = elsewhere(
+      path,
+      `for (let id = 101; id <= 130; id++) await db.collection(cells).insert({ id, group: 2, value: id })`,
+    )
+    const seen: number[] = []
+    const changes = db.changes({ from: 0 })
+    const reading = (async (): Promise<void> => {
+      for await (const { sequence, changes: made } of changes) {
+        expect(sequence).toBeGreaterThan(seen.length === 0 ? 0 : 1)
+        for (const { id } of made) if (typeof id === 'number') seen.push(id)
+        if (seen.length === 60) return
+      }
+    })()
+    for (let id = 1; id <= 30; id++) await db.collection(cells).insert({ id, group: 1, value: id })
+    if (child.exitCode === null) await once(child, 'exit')
+    await reading
+    expect(seen.filter((id) => id <= 30)).toEqual(Array.from({ length: 30 }, (_, at) => at + 1))
+    expect(seen.filter((id) => id > 100)).toEqual(Array.from({ length: 30 }, (_, at) => at + 101))
+  })
+
+  test('M5 M7: a hot backup and an integrity check beside a process that writes', async () => {
+    const path = pathOf()
+    const db = await opened(path, { checkpointLogBytes: 500_000 })
+    const { next, child } = elsewhere(
+      path,
+      `console.log('writing')
+       for (let id = 1; ; id++) await db.collection(notes).upsert({ id: 1 + (id % 500), writer: id % 9, text: 'x'.repeat(id % 700) })`,
+    )
+    expect(await next()).toBe('writing')
+    for (let round = 0; round < 3; round++) {
+      const copy = join(dirname(path), `copy-${round}.db`)
+      await db.backup(copy, { verify: true })
+      expect(checkFile(copy).findings).toEqual([])
+      expect((await db.integrityCheck()).findings).toEqual([])
+      await db.collection(cells).insert({ id: round + 1, group: 1, value: 1 })
+    }
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    await db.close()
+    expect(checkFile(path).findings).toEqual([])
+  })
+
+  test.skipIf(spawnSync('strace', ['-V']).status !== 0)(
+    'S9 M4: a process whose sync fails is poisoned, and gives its turn up; what it had acknowledged is there',
+    async () => {
+      const path = pathOf()
+      const db = await opened(path)
+      const { next } = elsewhere(
+        path,
+        `try {
+           for (let id = 1; ; id++) {
+             await db.collection(cells).insert({ id, group: 1, value: id })
+             console.log(id)
+           }
+         } catch (error) { console.log(error.code) }
+         process.exit()`,
+        ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=fdatasync:error=EIO:when=40+'],
+      )
+      let last = 0
+      for (let line = await next(); line !== 'RINGBOLT_POISONED'; line = await next()) {
+        last = Number(line)
+      }
+      await db.collection(cells).insert({ id: 100_000, group: 2, value: 0 })
+      for (let id = 1; id <= last; id++) expect(db.collection(cells).get(id)?.value).toBe(id)
+      expect(db.collection(cells).count()).toBeLessThanOrEqual(last + 2)
+    },
+  )
 })

@@ -18,10 +18,12 @@ import { DirectoryReferences } from '../tree/directory.ts'
 import { forEachReference } from '../tree/references.ts'
 import { Trees } from '../tree/trees.ts'
 import { type EngineLog, NoLog } from './engine-log.ts'
+import { NO_NEEDS } from './neighbours.ts'
 import type { StoreSettings } from './options.ts'
 import type { CoreEnvironment } from './store-core.ts'
 import type { StoreFolders } from './store-folders.ts'
 import { openStoreLog, openStoreLogToRead, type StoreLog } from './store-log.ts'
+import { VersionHistory } from './version-history.ts'
 
 /** Where the parts of a database are. */
 export interface RecoveredState {
@@ -34,6 +36,8 @@ export interface RecoveredState {
   readonly sequence: number
   /** Undefined in memory. */
   readonly main: MainFile | undefined
+  /** Which versions were gone through, from the checkpoint on. */
+  readonly history: VersionHistory
   /** Undefined in memory, and for reading only. */
   readonly segments: SegmentedLog | undefined
 }
@@ -54,12 +58,14 @@ export function recoverState(
     const parts = pagesOf(main, settings, environment)
     const stored = openLogOf(folders, main, settings, environment)
     try {
-      const sequence = bringUp(parts, main, stored)
+      const history = new VersionHistory()
+      const hasOthers = (environment.neighbours?.needs() ?? NO_NEEDS) !== NO_NEEDS
+      const sequence = bringUp(parts, main, stored, hasOthers, history)
       if (!settings.readOnly && stored !== undefined) {
-        return { ...parts, main, sequence, log: stored.log, segments: stored.log }
+        return { ...parts, main, sequence, history, log: stored.log, segments: stored.log }
       }
       stored?.log.close()
-      return { ...parts, main, sequence, log: new NoLog(), segments: undefined }
+      return { ...parts, main, sequence, history, log: new NoLog(), segments: undefined }
     } catch (error) {
       stored?.log.close()
       throw error
@@ -73,7 +79,14 @@ export function recoverState(
 function emptyState(settings: StoreSettings, environment: CoreEnvironment): RecoveredState {
   const parts = pagesOf(undefined, settings, environment)
   makeCatalog(parts, 0)
-  return { ...parts, main: undefined, sequence: 0, log: new NoLog(), segments: undefined }
+  return {
+    ...parts,
+    main: undefined,
+    sequence: 0,
+    history: new VersionHistory(),
+    log: new NoLog(),
+    segments: undefined,
+  }
 }
 
 function openMain(
@@ -133,14 +146,26 @@ export function logOptionsOf({ sync, segmentBytes }: StoreSettings): Pick<
 }
 
 /** @returns the commit sequence of the state that is published then */
-function bringUp(parts: Parts, main: MainFile, stored: StoreLog | undefined): number {
+function bringUp(
+  parts: Parts,
+  main: MainFile,
+  stored: StoreLog | undefined,
+  hasOthers: boolean,
+  history: VersionHistory,
+): number {
   let { sequence } = main.meta
   publishStored(parts, sequence)
+  history.add(main.meta.logLsn, parts.space.publishedVersion, sequence)
   if (stored?.replayFrom === undefined) return sequence
-  const replay = new Replay(parts, main.meta.baseSequence)
-  stored.log.replay((group) => {
-    sequence = replay.group(group, stored.log.store.location)
-  }, stored.replayFrom)
+  const replay = new Replay(parts, main.meta.baseSequence, history)
+  const { log, replayFrom } = stored
+  const apply = (): void => {
+    log.replay((group) => {
+      sequence = replay.group(group, log.store.location)
+    }, replayFrom)
+  }
+  if (hasOthers) parts.space.catchUpBesideOthers(apply)
+  else apply()
   return sequence
 }
 
@@ -163,8 +188,10 @@ class Replay {
   readonly #parts: Parts
   readonly #baseSequence: number
   readonly #applier: GroupApplier
+  readonly #history: VersionHistory
 
-  constructor(parts: Parts, baseSequence: number) {
+  constructor(parts: Parts, baseSequence: number, history: VersionHistory) {
+    this.#history = history
     this.#parts = parts
     this.#baseSequence = baseSequence
     this.#applier = new GroupApplier(parts.space, parts.trees)
@@ -176,7 +203,9 @@ class Replay {
     const first = this.#baseSequence + firstSequence
     this.#applier.apply(body, first, { file: location, offset: firstLsn })
     const sequence = first + recordCount - 1
-    space.publish(space.seal(), sequence, trees.directory)
+    const version = space.seal()
+    space.publish(version, sequence, trees.directory)
+    this.#history.add(firstLsn + body.length, version, sequence)
     space.reclaim()
     return sequence
   }

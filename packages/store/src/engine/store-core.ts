@@ -385,7 +385,7 @@ export class StoreCore {
   }
 
   #makeTurns(): LogTurns | undefined {
-    const { main, segments, space, trees } = this.#state
+    const { main, segments, space, trees, history } = this.#state
     const { neighbours } = this.#environment
     const checkpointer = this.#checkpointer
     if (neighbours === undefined || main === undefined) return undefined
@@ -400,6 +400,7 @@ export class StoreCore {
       control: this.control,
       neighbours,
       logHolds: this.#logHolds,
+      history,
       logStore: segments.store,
       logOptions: { ...logOptionsOf(this.#settings), logId: segments.logId },
       log: segments,

@@ -21,6 +21,7 @@ const SETTINGS: StoreSettings = {
   snapshotsMax: 4,
   snapshotAgeMaxMs: 1_000_000,
   checkpointLogBytes: 1_000_000_000,
+  checkpointPagesPerStep: 64,
   checkpointIntervalMs: 1_000_000_000,
   keepLogBytes: 0,
   segmentBytes: 64 * 1024,

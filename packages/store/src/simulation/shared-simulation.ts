@@ -32,6 +32,12 @@ const OPERATIONS_MAX = 60
 const STEPS_MAX = 3_000
 const SNAPSHOTS_OPEN_MAX = 3
 
+export interface Move {
+  /** Which of the processes, from the oldest on. */
+  readonly who: number
+  readonly what: 'write' | 'look' | 'follow' | 'checkpoint' | 'steps' | 'open' | 'close'
+}
+
 /** The process is no more: thrown out of the call at which it was killed, and of all later ones. */
 class KilledError extends Error {}
 
@@ -41,9 +47,10 @@ class World {
   readonly processes: Process[] = []
 
   needsOfOthers(own: Process): NeighboursNeeds {
+    const others = this.processes.filter((other) => other !== own)
+    if (others.length === 0) return NO_NEEDS
     let { oldestLsn, reachedLsn } = NO_NEEDS
-    for (const other of this.processes) {
-      if (other === own) continue
+    for (const other of others) {
       oldestLsn = Math.min(oldestLsn, other.stated.oldestLsn)
       reachedLsn = Math.min(reachedLsn, other.stated.reachedLsn)
     }
@@ -158,6 +165,8 @@ export class SharedSimulation {
   #idsDrawn = 0
   /** Nobody is killed any more. */
   #isEnding = false
+  /** Nobody is killed but by the script. */
+  #isScripted = false
 
   constructor(seed: number, recorded: boolean) {
     this.#random = new Random(seed)
@@ -178,6 +187,34 @@ export class SharedSimulation {
       this.#nowMs += this.#random.fork('pause').fork(index).between(0, this.#geometry.pauseMsMax)
       this.#perform(this.#random.fork(index))
     }
+    this.#end()
+  }
+
+  /**
+   * Two processes, and what they do one after another.
+   * @param kill before that move its process gets so many calls to live
+   * @returns whether the kill came about
+   * @throws SimulationFailure
+   */
+  runMoves(
+    moves: readonly Move[],
+    kill?: { readonly move: number; readonly calls: number },
+  ): boolean {
+    this.#isScripted = true
+    this.#open()
+    this.#open()
+    for (const [at, { who, what }] of moves.entries()) {
+      const process = this.#processes[who % this.#processes.length]
+      if (process === undefined) break
+      if (kill?.move === at) process.planKill(kill.calls)
+      this.lines?.push(`${process.name}: ${what}`)
+      this.#guarded(process, () => this.#do(what, process, this.#random.fork(at)))
+    }
+    this.#end()
+    return this.coverage.get('shared: killed') > 0
+  }
+
+  #end(): void {
     this.#isEnding = true
     for (const process of this.#processes) process.planKill(Number.POSITIVE_INFINITY)
     this.#open()
@@ -277,7 +314,11 @@ export class SharedSimulation {
     this.lines?.push(`${process.name} opens`)
     this.#processes.push(process)
     this.#holder = process
-    if (!this.#isEnding && this.#random.fork('kill').fork(this.#named).chance(0.1)) {
+    if (
+      !this.#isEnding &&
+      !this.#isScripted &&
+      this.#random.fork('kill').fork(this.#named).chance(0.1)
+    ) {
       process.planKill(this.#random.fork('calls').fork(this.#named).between(1, 20))
     }
     this.#guarded(process, () => {

@@ -30,6 +30,7 @@ export interface Geometry {
   readonly cacheFrames: number
   readonly checkpointLogBytes: number
   readonly checkpointIntervalMs: number
+  readonly checkpointPagesPerStep: number
   readonly snapshotAgeMaxMs: number
   readonly maxWaitMs: number
   /** How much passes between two operations, at the most. */
@@ -113,6 +114,7 @@ export function drawGeometry(random: Random): Geometry {
     checkpointLogBytes: random.pick([1, 4, 16, 64, 1024]) * KIB,
     checkpointIntervalMs: random.pick([10, 1_000, 1_000_000]),
     snapshotAgeMaxMs: random.pick([50, 1_000_000]),
+    checkpointPagesPerStep: random.fork('pages').pick([1, 2, 5, 64]),
     maxWaitMs: random.pick([0, 0, 5]),
     pauseMsMax: random.pick([0, 3, 60]),
     sync: random.pick(['full', 'full', 'full', 'normal', 'off'] as const),

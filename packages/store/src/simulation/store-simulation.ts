@@ -372,6 +372,7 @@ export class StoreSimulation implements SessionHost {
       snapshotAgeMaxMs: geometry.snapshotAgeMaxMs,
       checkpointLogBytes: geometry.checkpointLogBytes,
       checkpointIntervalMs: geometry.checkpointIntervalMs,
+      checkpointPagesPerStep: geometry.checkpointPagesPerStep,
       keepLogBytes: 0,
       segmentBytes: geometry.segmentBytes,
       syncDelayMs: 0,

@@ -1,7 +1,8 @@
 /**
  * The main file, for somebody who applies what another process logged: pages of the group that is being applied are
  * not written to their places before they are as they were when the group was. Until then somebody who is
- * further on may be reading there what it is going to be.
+ * further on may be reading there what it is going to be. Who goes through older states to the newest, as in recovery, writes
+ * nothing before it is there.
  *
  * Threads: the sequencer's. What had to leave the cache in the middle of a group is kept on the heap: no more than
  * the group has made.
@@ -14,6 +15,7 @@ export class HeldBack implements PageStore {
   readonly #isWorking: (pageId: number) => boolean
   readonly #pages = new Map<number, Buffer>()
   #isHolding = false
+  #holdsAll = false
 
   constructor(file: PageStore, isWorking: (pageId: number) => boolean) {
     this.#file = file
@@ -24,14 +26,33 @@ export class HeldBack implements PageStore {
     this.#isHolding = true
   }
 
+  /**
+   * Nothing is written before `writeAll`: states are gone through that others have left behind, and in whose places they
+   * may have other pages by now.
+   */
+  holdAll(): void {
+    this.#holdsAll = true
+  }
+
+  /** The newest state is reached, and what is not in it is forgotten. */
+  writeAll(): void {
+    this.#holdsAll = false
+    this.#write()
+  }
+
   /** The group is whole, or given up; what was held back is written when it is whole. */
   end(isWhole: boolean): void {
     this.#isHolding = false
-    if (isWhole && this.#pages.size > 0) {
-      this.#file.gather(() => {
-        for (const [pageId, image] of this.#pages) this.#file.writePage(pageId, image)
-      })
-    }
+    if (this.#holdsAll) return
+    if (isWhole) this.#write()
+    this.#pages.clear()
+  }
+
+  #write(): void {
+    if (this.#pages.size === 0) return
+    this.#file.gather(() => {
+      for (const [pageId, image] of this.#pages) this.#file.writePage(pageId, image)
+    })
     this.#pages.clear()
   }
 
@@ -47,7 +68,8 @@ export class HeldBack implements PageStore {
   }
 
   writePage(pageId: number, image: Uint8Array): void {
-    if (this.#isHolding && this.#isWorking(pageId)) this.#pages.set(pageId, Buffer.from(image))
+    const isHeld = this.#holdsAll || (this.#isHolding && this.#isWorking(pageId))
+    if (isHeld) this.#pages.set(pageId, Buffer.from(image))
     else this.#file.writePage(pageId, image)
   }
 

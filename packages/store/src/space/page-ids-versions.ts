@@ -23,6 +23,11 @@ export class PageVersions {
     chunk[at] = version
   }
 
+  has(pageId: number): boolean {
+    const version = this.#chunks[Math.floor(pageId / CHUNK_IDS)]?.[pageId % CHUNK_IDS]
+    return version !== undefined && version !== 0
+  }
+
   /** False: it has none. */
   delete(pageId: number): boolean {
     const chunk = this.#chunks[Math.floor(pageId / CHUNK_IDS)]

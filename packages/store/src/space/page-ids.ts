@@ -183,9 +183,18 @@ export class PageIds {
     this.#taken.forgetWhere((_pageId, birthVersion) => !isAfter(birthVersion, version))
   }
 
-  /** A page for the free list of the checkpoint in progress. */
+  /**
+   * A page for the free list of the checkpoint in progress. None that was taken since it began, and given back: the log
+   * says so, and whoever replays it from that checkpoint on takes it again.
+   */
   takeForList(): number {
-    const pageId = this.#takeAny()
+    const passedOver: number[] = []
+    let pageId = this.#takeAny()
+    while (this.#taken.has(pageId)) {
+      passedOver.push(pageId)
+      pageId = this.#takeAny()
+    }
+    for (const other of passedOver) this.#free.add(other)
     this.#progressList.push(pageId)
     return pageId
   }

@@ -307,6 +307,18 @@ export class SharedSpace implements PageSpace {
     }
   }
 
+  /**
+   * Goes through states that others have left behind, to the newest; nothing of them is written to the file, where others may
+   * have other pages by now. What leaves the cache meanwhile is on the heap.
+   */
+  catchUpBesideOthers(apply: () => void): void {
+    this.#file?.holdAll()
+    apply()
+    // Only what is in the newest state is left.
+    while (!this.reclaim());
+    this.#file?.writeAll()
+  }
+
   /** Whoever wrote it down had nobody left to need the page; the same is so here, perhaps a moment later. */
   #takeThis(pageId: number): boolean {
     if (this.#pageIds.takeThis(pageId, this.#working)) return true
