@@ -284,6 +284,15 @@ const specs: readonly ChartSpec[] = [
       { label: 'a sync, mean (right)', values: samples.syncMs, colour: '--c2', axis: 'y2' },
     ],
   },
+  {
+    id: 'turns',
+    unit: '/s',
+    unit2: ' ms',
+    series: [
+      { label: 'hand-overs', values: samples.turnsPerS, colour: '--c3', fill: true },
+      { label: 'a wait, mean (right)', values: samples.turnWaitMs, colour: '--c4', axis: 'y2' },
+    ],
+  },
   { id: 'waits', series: byProcess('silenceMs', false), unit: ' ms' },
   {
     id: 'reads',

@@ -398,15 +398,17 @@ export class Coordinator {
       const halfMs = ordinal === 0 ? (this.#endMs - this.#nowMs) / 2 : Number.POSITIVE_INFINITY
       await this.#until(this.#nowMs + Math.min(backupSeconds * 1000, halfMs))
       if (this.#over || this.#nowMs >= this.#endMs) return
-      await this.#backUp(this.#options.backupOf(ordinal))
+      // Of a process that was killed meanwhile there is none.
+      while (!(await this.#backUp(this.#options.backupOf(ordinal)))) if (this.#over) return
       // One at a time; but the load need not go on for it.
       await Promise.race([this.#comparison, this.#until(this.#endMs)])
     }
   }
 
-  async #backUp(target: string): Promise<void> {
+  /** @returns false when the process that made it was killed */
+  async #backUp(target: string): Promise<boolean> {
     const slot = await this.#underWay(this.#choosing)
-    if (slot === undefined) return
+    if (slot === undefined) return true
     const { settings, sideFile } = this.#options
     const { at } = slot
     const begunMs = this.#nowMs
@@ -418,7 +420,7 @@ export class Coordinator {
     if (!backup.ok) {
       if (!slot.dying) throw backup.error
       this.events.push({ ...event, seconds, bytes: 0, documents: 0, sound: null })
-      return
+      return false
     }
     const { bytes } = backup.value
     this.#comparison = this.#compare({ path: target, settings, atLeast, atMost }, (verdict) => {
@@ -426,6 +428,7 @@ export class Coordinator {
     })
     // It is waited for, and its failure told, where the run ends.
     this.#comparison.catch(() => undefined)
+    return true
   }
 
   async #compare(

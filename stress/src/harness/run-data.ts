@@ -81,6 +81,10 @@ export interface Samples {
   /** Mean of a sync of the log. */
   readonly syncMs: readonly (number | null)[]
   readonly refusalsPerS: readonly number[]
+  /** Hand-overs of the writer lock. */
+  readonly turnsPerS: readonly number[]
+  /** Mean of what a process waited for one. */
+  readonly turnWaitMs: readonly (number | null)[]
   readonly freshnessChecksPerS: readonly number[]
   readonly logMiB: readonly (number | null)[]
   readonly fileMiB: readonly (number | null)[]

@@ -44,6 +44,11 @@ const PANELS: readonly Panel[] = [
     note: 'How many commits share one sync, and how long a sync takes.',
   },
   {
+    id: 'turns',
+    title: 'Hand-overs of the writer lock',
+    note: 'How often processes took the turn to write over from each other, and how long they waited for it.',
+  },
+  {
     id: 'waits',
     title: 'Longest wait of each process',
     note: 'Time without any acknowledgement: a hand-over of the writer lock, a slow sync, a kill.',

@@ -18,6 +18,8 @@ const COUNTERS = [
   'syncs',
   'syncMsTotal',
   'refusals',
+  'turns',
+  'turnWaitMs',
 ] as const satisfies readonly (keyof DatabaseCounters)[]
 type Counters = Record<(typeof COUNTERS)[number], number>
 
@@ -213,6 +215,8 @@ export class Timeline {
       syncsPerS: perS(({ counters }) => counters.syncs),
       syncMs: rows.map(({ counters }) => ratio(counters.syncMsTotal, counters.syncs)),
       refusalsPerS: perS(({ counters }) => counters.refusals),
+      turnsPerS: perS(({ counters }) => counters.turns),
+      turnWaitMs: rows.map(({ counters }) => ratio(counters.turnWaitMs, counters.turns)),
       freshnessChecksPerS: perS(({ freshnessChecks }) => freshnessChecks),
       logMiB: rows.map(({ logBytes }) => (logBytes === undefined ? null : logBytes / MIB)),
       fileMiB: rows.map(({ filePages }) =>
@@ -277,7 +281,7 @@ function emptyRow(endMs: number, seconds: number): Row {
     operations: 0,
     reads: 0,
     freshnessChecks: 0,
-    counters: { commits: 0, syncs: 0, syncMsTotal: 0, refusals: 0 },
+    counters: { commits: 0, syncs: 0, syncMsTotal: 0, refusals: 0, turns: 0, turnWaitMs: 0 },
     logBytes: undefined,
     filePages: undefined,
     latencies: [],

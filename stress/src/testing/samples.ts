@@ -8,6 +8,8 @@ const NO_COUNTERS: DatabaseCounters = {
   refusals: 0,
   syncs: 0,
   syncMsTotal: 0,
+  turns: 0,
+  turnWaitMs: 0,
   logBytes: 0,
   filePages: 0,
 }

@@ -244,15 +244,23 @@ export function describeContract(method: MethodName): void {
       const [busy, ...visitors] = peers
       await busy?.must({ does: 'turns', path: log })
       const visits = 15
-      await Promise.all(
-        visitors.map((peer, index) =>
-          peer.must({ does: 'visits', path: log, name: String(index), times: visits }),
-        ),
-      )
+      // On a busy machine all visits may be over before the holder has a turn with somebody waiting.
+      let rounds = 0
+      let lines: readonly string[] = []
+      const isContended = (line: string): boolean => line.startsWith('turn') && line !== 'turn 0'
+      while (rounds < 20 && !lines.some(isContended)) {
+        rounds++
+        await Promise.all(
+          visitors.map((peer, index) =>
+            peer.must({ does: 'visits', path: log, name: String(index), times: visits }),
+          ),
+        )
+        lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+      }
       await busy?.end()
-      const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+      lines = readFileSync(log, 'utf8').trimEnd().split('\n')
       expect(lines.filter((line) => line.startsWith('visit'))).toHaveLength(
-        visits * visitors.length,
+        rounds * visits * visitors.length,
       )
       // Turns that ended with somebody waiting, one after another without a visit between them.
       let runMax = 0
@@ -261,7 +269,7 @@ export function describeContract(method: MethodName): void {
         run = line.startsWith('visit') || line === 'turn 0' ? 0 : run + 1
         runMax = Math.max(runMax, run)
       }
-      expect(lines.some((line) => line.startsWith('turn') && line !== 'turn 0')).toBe(true)
+      expect(lines.some(isContended)).toBe(true)
       expect(runMax).toBeLessThanOrEqual(2)
     })
 

@@ -68,6 +68,7 @@ export class LogTurns {
   /** What was free when our turn began may be needed by those who have not come so far. */
   #begunLsn: number
   #stated: NeighboursNeeds | undefined
+  #saidCheckpoint: number | undefined
 
   constructor(parts: LogTurnsParts) {
     this.#parts = parts
@@ -158,6 +159,7 @@ export class LogTurns {
   /** Our turn, after each step: what others need bounds what may be used again. */
   keep(): void {
     const { neighbours, space, main } = this.#parts
+    if (main.meta.checkpoint !== this.#saidCheckpoint) this.say()
     const { oldestLsn, reachedLsn } = neighbours.needs()
     if (reachedLsn === Number.POSITIVE_INFINITY) {
       space.keepFrom(undefined)
@@ -182,6 +184,7 @@ export class LogTurns {
   say(): void {
     const { log } = this
     const { neighbours, main } = this.#parts
+    this.#saidCheckpoint = main.meta.checkpoint
     neighbours.writeHead({
       lsn: log.writtenLsn,
       epoch: log.nextEpoch,
