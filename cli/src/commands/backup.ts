@@ -32,11 +32,10 @@ export function addBackup(program: Command): void {
     .addHelpText(
       'after',
       `
-The database is opened for writing, as one more process, since a backup begins with a checkpoint; nothing else is
-changed in it. After a crash it is recovered by that. Where the log is archived, give --archive: log that this
-process releases is kept nowhere otherwise. A database that somebody has open with crossProcessLock: false must be backed
-up from there.
-Refused, failed or interrupted it leaves no file; Ctrl-C interrupts it. An increment is checked when it is restored.
+The database is opened for writing, as one more process, since a backup begins with a checkpoint. One that was not closed
+is recovered by that. Where the log is archived, give --archive: log that this process releases is kept nowhere
+otherwise. One that somebody has open with crossProcessLock: false must be backed up in that process.
+Refused, failed or interrupted by Ctrl-C it leaves no file. An increment is checked when it is restored.
 ${EXIT_HELP}
 
 Examples:

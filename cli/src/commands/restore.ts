@@ -40,9 +40,9 @@ export function addRestore(program: Command): void {
     .addHelpText(
       'after',
       `
-Backups, archive and database are only read. The target is checked, the whole of it, and gets its name last; it is a database of
-its own from then on: begin with a full backup of it. A time needs the log: --archive, --live or both.
-Refused, failed or interrupted it leaves no file; Ctrl-C interrupts it.
+Backups, archive and database are only read. The target is checked, the whole of it, and gets its name last; it is a
+database of its own from then on: begin with a full backup of it. A time needs the log: --archive, --live or both.
+Refused, failed or interrupted by Ctrl-C it leaves no file.
 ${EXIT_HELP}
 
 Examples:
