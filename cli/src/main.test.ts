@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process'
 import {
   copyFileSync,
-  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -16,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { type Database, defineCollection, open } from 'ringbolt'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ringbolt } from './testing/command.ts'
+import { copyAsCrashed } from './testing/crashed-copy.ts'
 
 interface User {
   readonly id: number
@@ -70,8 +70,7 @@ async function crashed(): Promise<void> {
   await fill(db)
   for (let id = 400; id < 460; id++)
     await db.collection(users).insert({ id, email: `u${id}`, born: new Date(0) })
-  copyFileSync(source, path)
-  cpSync(`${source}-wal`, `${path}-wal`, { recursive: true })
+  copyAsCrashed(source, path)
   await db.close()
 }
 

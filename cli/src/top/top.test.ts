@@ -1,5 +1,5 @@
 /** Databases looked at from outside while real processes write them. */
-import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -8,6 +8,7 @@ import { METHOD_NAMES } from '@ringbolt/locks'
 import { describeFile, open } from 'ringbolt'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ringbolt, start } from '../testing/command.ts'
+import { copyAsCrashed } from '../testing/crashed-copy.ts'
 import { notes, startWriter, type WriterProcess } from '../testing/notes.ts'
 import { figuresOf } from './figures.ts'
 import { Observer } from './observer.ts'
@@ -77,10 +78,10 @@ describe('M10: top', () => {
         })
         // It is said with the next commit, or told from the file while there is none.
         if (count !== 40) expect(figures.checkpoint).toBe(describeFile(path).checkpoint)
-        const bytes = readdirSync(`${path}-wal`).map(
-          (name) => readFileSync(join(`${path}-wal`, name)).length,
-        )
-        expect(figures.log?.bytes).toBe(bytes.reduce((sum, size) => sum + size))
+        // Spares come and go meanwhile.
+        const segments = readdirSync(`${path}-wal`).filter((name) => name.endsWith('.seg'))
+        expect(figures.log?.segments).toBe(segments.length)
+        expect(figures.log?.bytes).toBeGreaterThanOrEqual(segments.length * 8192)
         expect(lineOf(figures)).toContain(`${count / 2} commits/s`)
         before = now
       }
@@ -122,7 +123,7 @@ describe('M10: top', () => {
       const behind = await processOf(sleeper.pid)
       expect(behind?.lagBytes).toBeGreaterThan(50 * 200)
       expect(behind?.oldestBytes).toBeGreaterThanOrEqual(behind?.lagBytes ?? Infinity)
-      expect(await processOf(writer.pid)).toMatchObject({ lagBytes: 0 })
+      await expect.poll(() => processOf(writer.pid)).toMatchObject({ lagBytes: 0 })
     } finally {
       sleeper.signal('SIGCONT')
     }
@@ -136,8 +137,7 @@ describe('M10: top', () => {
   test('what a crash has left: the log counts, nobody is there', async () => {
     const db = await open(join(folder, 'other.db'), { collections: [notes] })
     for (let id = 1; id < 10; id++) await db.collection(notes).insert({ id, text: '' })
-    copyFileSync(join(folder, 'other.db'), path)
-    cpSync(join(folder, 'other.db-wal'), `${path}-wal`, { recursive: true })
+    copyAsCrashed(join(folder, 'other.db'), path)
     await db.close()
     const { observer } = observed()
     const figures = figuresOf(await observer.observe(), undefined)
