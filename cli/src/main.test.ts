@@ -2,8 +2,6 @@
 import { execFileSync } from 'node:child_process'
 import {
   copyFileSync,
-  cpSync,
-  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -17,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { type Database, defineCollection, open } from 'ringbolt'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ringbolt } from './testing/command.ts'
+import { copyAsCrashed } from './testing/crashed-copy.ts'
 
 interface User {
   readonly id: number
@@ -71,8 +70,7 @@ async function crashed(): Promise<void> {
   await fill(db)
   for (let id = 400; id < 460; id++)
     await db.collection(users).insert({ id, email: `u${id}`, born: new Date(0) })
-  copyFileSync(source, path)
-  cpSync(`${source}-wal`, `${path}-wal`, { recursive: true })
+  copyAsCrashed(source, path)
   await db.close()
 }
 
@@ -91,6 +89,10 @@ describe('M10: help and usage', () => {
       'stat',
       'dump',
       'wal',
+      'backup',
+      'restore',
+      'compact',
+      'top',
       'stress',
       'Exit codes: 0 fine',
       'Examples:',
@@ -99,7 +101,7 @@ describe('M10: help and usage', () => {
     }
   })
 
-  test.each(['check', 'stat', 'dump', 'wal'])(
+  test.each(['check', 'stat', 'dump', 'wal', 'backup', 'restore', 'compact', 'top'])(
     '%s --help has examples, --json, exit codes',
     async (command) => {
       const { code, stdout } = await ringbolt(command, '--help')
@@ -116,6 +118,17 @@ describe('M10: help and usage', () => {
     [['check', 'a', 'b'], 'too many arguments'],
     [['stat', 'a', '--pretty'], 'unknown option'],
     [['dump', 'a', '--limit', 'few'], 'a whole number'],
+    [['backup', 'a'], 'missing required argument'],
+    [['backup', 'a', 'b', '--since', 'c', '--verify'], 'cannot be used with'],
+    [['backup', 'a', 'b', '--busy-timeout', '-1'], 'a whole number'],
+    [['restore', 'a', 'b', '--to-sequence', '1.5'], 'a whole number'],
+    [['restore', 'a', 'b', '--to-time', '2026-01-31T14:05:00'], 'with its zone'],
+    [['restore', 'a', 'b', '--to-time', '2026-13-31T14:05:00Z'], 'with its zone'],
+    [
+      ['restore', 'a', 'b', '--to-sequence', '1', '--to-time', '2026-01-31T14:05:00Z'],
+      'cannot be used with',
+    ],
+    [['top', 'a', '--interval', '0'], 'a number of seconds'],
   ])('%j is a usage error: 2', async (args, message) => {
     const { code, stderr } = await ringbolt(...args)
     expect(stderr).toContain(message)
@@ -126,19 +139,27 @@ describe('M10: help and usage', () => {
     expect(await ringbolt('--version')).toMatchObject({ code: 0, stdout: '0.1.0\n' })
   })
 
-  test.each(['check', 'stat', 'dump', 'wal'])(
-    "%s of no file, and of another program's: 3",
-    async (command) => {
-      const missing = await ringbolt(command, join(folder, 'missing.db'))
-      expect(missing).toMatchObject({ code: 3, stdout: '' })
-      expect(missing.stderr).toContain('RINGBOLT_NOT_FOUND')
-      writeFileSync(path, 'a letter to somebody\n'.repeat(1000))
-      const foreign = await ringbolt(command, path)
-      expect(foreign).toMatchObject({ code: 3, stdout: '' })
-      expect(foreign.stderr).toContain('RINGBOLT_FOREIGN')
-      expect(existsSync(join(folder, 'missing.db'))).toBe(false)
-    },
-  )
+  test.each([
+    ['check'],
+    ['check', '--apply-log'],
+    ['stat'],
+    ['dump'],
+    ['wal'],
+    ['top'],
+    ['compact'],
+    ['backup', 'target'],
+    ['restore', 'target'],
+  ])("%s of no file, and of another program's: 3", async (command, ...targets) => {
+    const rest = targets.map((name) => (name.startsWith('-') ? name : join(folder, name)))
+    const missing = await ringbolt(command, join(folder, 'missing.db'), ...rest)
+    expect(missing).toMatchObject({ code: 3, stdout: '' })
+    expect(missing.stderr).toMatch(/RINGBOLT_NOT_FOUND|no such file/)
+    writeFileSync(path, 'a letter to somebody\n'.repeat(1000))
+    const foreign = await ringbolt(command, path, ...rest)
+    expect(foreign).toMatchObject({ code: 3, stdout: '' })
+    expect(foreign.stderr).toContain('RINGBOLT_FOREIGN')
+    expect(readdirSync(folder)).toEqual(['app.db'])
+  })
 })
 
 describe('M10: check', () => {

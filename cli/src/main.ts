@@ -3,16 +3,20 @@
 import { readFileSync } from 'node:fs'
 import { isRingboltError } from '@ringbolt/ring'
 import { Command, CommanderError } from 'commander'
+import { addBackup } from './commands/backup.ts'
 import { addCheck } from './commands/check.ts'
+import { addCompact } from './commands/compact.ts'
 import { addDump } from './commands/dump.ts'
+import { addRestore } from './commands/restore.ts'
 import { addStat } from './commands/stat.ts'
 import { addStress } from './commands/stress.ts'
+import { addTop } from './commands/top.ts'
 import { addWal } from './commands/wal.ts'
 import { EXIT_COULD_NOT, EXIT_HELP, EXIT_USAGE } from './exit-codes.ts'
 
 const program = new Command('ringbolt')
   .description(
-    'Looks into Ringbolt databases. Nothing that it does changes one, unless its help says so.',
+    'Looks into Ringbolt databases, and looks after them. Nothing changes one unless its help says so.',
   )
   .version(version(), '--version', 'the version of this command')
   .exitOverride()
@@ -25,10 +29,22 @@ const program = new Command('ringbolt')
 Examples:
   $ ringbolt check app.db
   $ ringbolt stat app.db --json
+  $ ringbolt backup app.db backups/monday.db --verify
   $ ringbolt help dump`,
   )
 
-for (const add of [addCheck, addStat, addDump, addWal, addStress]) add(program)
+const commands = [
+  addCheck,
+  addStat,
+  addTop,
+  addDump,
+  addWal,
+  addBackup,
+  addRestore,
+  addCompact,
+  addStress,
+]
+for (const add of commands) add(program)
 
 // Whoever reads what is written may have seen enough: `ringbolt dump … | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -27,6 +27,15 @@ test('M10: a bar on a terminal', () => {
   expect(written.join('')).toContain('0 of 200 pages')
 })
 
+test('M10: no bar when nobody knows how much there is', () => {
+  const { stream, written } = screen(true)
+  const progress = createProgress(stream)
+  progress.show(1000, undefined, '1,000 bytes')
+  progress.end()
+  expect(written.join('')).toContain('1,000 bytes')
+  expect(written.join('')).not.toContain('%')
+})
+
 test('M10: elsewhere nothing', () => {
   const { stream, written } = screen(false)
   const progress = createProgress(stream)

@@ -2,7 +2,8 @@
 import { Presets, SingleBar } from 'cli-progress'
 
 export interface Progress {
-  show(done: number, total: number, text: string): void
+  /** @param total undefined: nobody knows; the text alone is shown then */
+  show(done: number, total: number | undefined, text: string): void
   end(): void
 }
 
@@ -11,14 +12,15 @@ export function createProgress(stream: NodeJS.WriteStream = process.stderr): Pro
   let bar: SingleBar | undefined
   return {
     show(done, total, text) {
+      const end = Math.max(1, total ?? done)
       if (bar === undefined) {
-        const format = '{bar} {percentage}%  {text}'
+        const format = total === undefined ? '{text}' : '{bar} {percentage}%  {text}'
         const options = { format, stream, barsize: 24, clearOnComplete: true }
         bar = new SingleBar(options, Presets.rect)
-        bar.start(Math.max(1, total), 0, { text })
+        bar.start(end, 0, { text })
       }
-      bar.setTotal(Math.max(1, total))
-      bar.update(Math.min(done, total), { text })
+      bar.setTotal(end)
+      bar.update(Math.min(done, end), { text })
     },
     end() {
       bar?.stop()

@@ -2,6 +2,7 @@
 import { isRingboltError } from '@ringbolt/ring'
 import type { Command } from 'commander'
 import { checkFile, type IntegrityProgress, type IntegrityReport, open } from 'ringbolt'
+import { assertDatabase } from '../existing-database.ts'
 import { EXIT_FINDINGS, EXIT_HELP } from '../exit-codes.ts'
 import { createProgress } from '../progress.ts'
 import { counted, number, print, printJson, size } from '../text.ts'
@@ -70,6 +71,7 @@ async function checkAsItIs(file: string, onProgress: OnProgress): Promise<Integr
 }
 
 async function checkOpened(file: string, onProgress: OnProgress): Promise<IntegrityReport> {
+  assertDatabase(file)
   const db = await open(file, { readOnly: true })
   try {
     return await db.integrityCheck({ onProgress })

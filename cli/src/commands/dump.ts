@@ -1,8 +1,10 @@
 /** `ringbolt dump`: documents as lines of JSON. */
 import { once } from 'node:events'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { type Database, open } from 'ringbolt'
+import { assertDatabase } from '../existing-database.ts'
 import { EXIT_HELP } from '../exit-codes.ts'
+import { wholeNumber } from '../option-values.ts'
 import { tagged } from '../tagged-json.ts'
 
 interface DumpFlags {
@@ -38,6 +40,7 @@ Examples:
 }
 
 async function dump(file: string, { collection, limit }: DumpFlags): Promise<void> {
+  assertDatabase(file)
   const db = await open(file, { readOnly: true })
   try {
     const names = collection === undefined ? db.collectionNames() : [collection]
@@ -62,10 +65,4 @@ async function dumpOne(db: Database, collection: string, limit: number): Promise
 
 async function write(text: string): Promise<void> {
   if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain')
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 0) return value
-  throw new InvalidArgumentError('It is a whole number from 0.')
 }

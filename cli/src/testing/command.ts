@@ -1,6 +1,7 @@
 /** Runs the built command, as a shell would. */
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
@@ -12,8 +13,21 @@ export interface Outcome {
   readonly stderr: string
 }
 
-export async function ringbolt(...args: readonly string[]): Promise<Outcome> {
+export interface Running {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>
+  readonly outcome: Promise<Outcome>
+}
+
+export function ringbolt(...args: readonly string[]): Promise<Outcome> {
+  return start(...args).outcome
+}
+
+export function start(...args: readonly string[]): Running {
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  return { child, outcome: outcomeOf(child) }
+}
+
+async function outcomeOf(child: Running['child']): Promise<Outcome> {
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
