@@ -120,14 +120,14 @@ describe('M6: in a browser', () => {
     const opened = await openPage(() => context.skip(), { viewport: { width: 1280, height: 900 } })
     if (opened === undefined) return
     const { page, complaints } = opened
-    await page.waitForSelector('html[data-drawn="7"]')
+    await page.waitForSelector('html[data-drawn="8"]')
     const inked = await page.evaluate<
       boolean[]
     >(`[...document.querySelectorAll('canvas')].map((canvas) => {
       const { width, height } = canvas
       return canvas.getContext('2d').getImageData(0, 0, width, height).data.some((byte) => byte !== 0)
     })`)
-    expect(inked).toEqual(Array.from({ length: 7 }, () => true))
+    expect(inked).toEqual(Array.from({ length: 8 }, () => true))
     await page.hover('#throughput')
     await page.evaluate('new Promise((resolve) => requestAnimationFrame(resolve))')
     expect(complaints).toEqual([])
@@ -155,6 +155,10 @@ describe('M6: in a browser', () => {
       groups: {
         'commits per sync': samples.commitsPerSync,
         'a sync, mean (right)': samples.syncMs,
+      },
+      turns: {
+        'hand-overs': samples.turnsPerS,
+        'a wait, mean (right)': samples.turnWaitMs,
       },
       waits: ofProcesses('silenceMs'),
       reads: {
@@ -192,7 +196,7 @@ describe('M6: in a browser', () => {
     const opened = await openPage(() => context.skip(), options)
     if (opened === undefined) return
     const { page, complaints } = opened
-    await page.waitForSelector('html[data-drawn="7"]')
+    await page.waitForSelector('html[data-drawn="8"]')
     // Nothing is wider than the screen, and no tile's text than its tile.
     const wide = await page.evaluate<string[]>(
       `[...document.querySelectorAll('main, header, section, figure, .tile, .tile p, .verdicts li, .table')]
