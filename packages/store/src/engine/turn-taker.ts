@@ -12,6 +12,8 @@ import type { StoreCore } from './store-core.ts'
 const TENURE_MS = 10
 /** How soon somebody who comes is noticed in an idle process. */
 const IDLE_MS = 20
+/** How long others who wait are kept waiting for this process's own next commit. */
+const ANSWERED_MS = 0.5
 /** How long the turn is kept with nothing to do, when others are there. */
 const LINGER_MS = 2
 /** How soon it is noticed, without being asked, that others have written. */
@@ -69,7 +71,13 @@ export class TurnTaker {
       await this.#endTurnIfWanted()
       return
     }
-    if (await this.#endTurnIfWanted()) return
+    if (this.#link.isContended) {
+      // Who has just been answered is about to write again: a hand-over for each group would cost more than it gives.
+      core.idle(ANSWERED_MS)
+      if (!core.step()) await this.#endTurnIfWanted()
+      return
+    }
+    core.stopDraining()
     if (this.#link.othersCount === 0) {
       core.idle(IDLE_MS)
       return
