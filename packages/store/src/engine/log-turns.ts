@@ -278,6 +278,8 @@ export class LogTurns {
     // Its writer may have died before it was durable.
     if (isCertain) main.pages.sync()
     else if (meta.checkpoint !== this.#parts.neighbours.readHead()?.checkpoint) return
+    // It was made while we followed, of a state that we have yet to come to.
+    else if (meta.logLsn > this.#following.position.link.lsn) return
     const version = this.#history.versionAt(meta.logLsn)
     if (version === undefined || this.#history.lsnOf(version) !== meta.logLsn) {
       const place = { file: main.place, offset: 0 }
