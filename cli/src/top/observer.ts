@@ -7,9 +7,9 @@
  */
 import { statSync } from 'node:fs'
 import { isRingboltError } from '@ringbolt/ring'
-import { describeFile, type FileDescription } from 'ringbolt'
+import { describeFile, type FileDescription, type SharedHead } from 'ringbolt'
 import { firstSegmentOf, type LogEnd, logEndOf } from './log-end.ts'
-import { type Participants, participantsOf, type SharedHead } from './participants.ts'
+import { type Participants, participantsOf } from './participants.ts'
 
 /** What there is at one moment. */
 export interface Observation extends Participants {

@@ -10,20 +10,10 @@ import {
   openLock,
   type PresenceEntry,
 } from '@ringbolt/locks'
+import { decodeSharedHead, type SharedHead } from 'ringbolt'
 
-/** What the board says, as the store's process-link.ts writes it. */
-const LSN_FIELD = 0
-const CHECKPOINT_FIELD = 16
-const FORMAT_FIELD = 32
-const FORMAT = 1
 /** What a presence states that needs nothing. */
 const NOTHING = 2n ** 64n - 1n
-
-export interface SharedHead {
-  /** Up to where the log is acknowledged. */
-  readonly lsn: number
-  readonly checkpoint: number
-}
 
 interface WriterLock {
   /** Null: nobody holds it at this moment. */
@@ -65,18 +55,11 @@ async function lockOf(path: string): Promise<WriterLock | undefined> {
   const lock = await openLock(path)
   try {
     const said = lock.board.read()
-    const head = said && headIn(said)
+    const head = said && decodeSharedHead(said)
     return { head, holder: await lock.holder(), waiters: lock.waiters() }
   } finally {
     await lock.close()
   }
-}
-
-function headIn(said: DataView): SharedHead | undefined {
-  if (said.getUint32(FORMAT_FIELD, true) !== FORMAT) return undefined
-  const lsn = said.getFloat64(LSN_FIELD, true)
-  const checkpoint = said.getFloat64(CHECKPOINT_FIELD, true)
-  return Number.isSafeInteger(lsn) && lsn >= 0 ? { lsn, checkpoint } : undefined
 }
 
 async function presencesIn(folder: string): Promise<PresenceEntry[]> {

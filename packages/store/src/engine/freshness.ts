@@ -7,7 +7,7 @@
  */
 import type { Board } from '@ringbolt/locks'
 import type { Control } from './control.ts'
-import { headIn } from './process-link.ts'
+import { decodeSharedHead } from './shared-head.ts'
 
 const WAIT_MS = 100
 
@@ -47,7 +47,7 @@ export class Freshness {
       this.#lookedAtMs = nowMs
     }
     const said = this.#board.read()
-    const head = said && headIn(said)
+    const head = said && decodeSharedHead(said)
     if (head !== undefined && !this.#control.hasFollowed(head.epoch)) this.#wait(head.epoch)
   }
 

@@ -34,7 +34,8 @@ import type { Checkpointer } from './checkpointer.ts'
 import type { Control } from './control.ts'
 import { NoLog, type TimedLog } from './engine-log.ts'
 import type { LogHolds } from './log-holds.ts'
-import type { Neighbours, NeighboursNeeds, SharedHead } from './neighbours.ts'
+import type { Neighbours, NeighboursNeeds } from './neighbours.ts'
+import type { SharedHead } from './shared-head.ts'
 import type { VersionHistory } from './version-history.ts'
 
 export interface LogTurnsParts {

@@ -4,17 +4,7 @@
  *
  * Positions in the log are what processes have in common: versions and frames are each one's own.
  */
-
-/** How far the log is acknowledged, and the newest checkpoint: what the one whose turn it is says. */
-export interface SharedHead {
-  readonly lsn: number
-  /** Of the next group. */
-  readonly epoch: number
-  /** Number of the newest durable meta. */
-  readonly checkpoint: number
-  /** No page id from here on was ever given. */
-  readonly pageEnd: number
-}
+import type { SharedHead } from './shared-head.ts'
 
 /** Of all others. */
 export interface NeighboursNeeds {

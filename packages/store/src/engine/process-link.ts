@@ -18,16 +18,10 @@ import {
   watchPresence,
 } from '@ringbolt/locks'
 import { lockPathOf, presencePathOf } from './file-folders.ts'
-import { type Neighbours, type NeighboursNeeds, NO_NEEDS, type SharedHead } from './neighbours.ts'
+import { type Neighbours, type NeighboursNeeds, NO_NEEDS } from './neighbours.ts'
 import type { LinkOptions } from './options.ts'
+import { decodeSharedHead, encodeSharedHead, type SharedHead } from './shared-head.ts'
 
-const LSN_FIELD = 0
-const EPOCH_FIELD = 8
-const CHECKPOINT_FIELD = 16
-const PAGE_END_FIELD = 24
-/** Marks a board that was written by this version. */
-const FORMAT_FIELD = 32
-const FORMAT = 1
 /** What others state is looked at again after this long. */
 const NEEDS_AGE_MS = 1
 /** Who is dead is looked for again after this long. */
@@ -147,17 +141,11 @@ export class ProcessLink implements Neighbours {
 
   readHead(): SharedHead | undefined {
     const said = this.#lock.board.read()
-    return said === undefined ? undefined : headIn(said)
+    return said === undefined ? undefined : decodeSharedHead(said)
   }
 
-  writeHead({ lsn, epoch, checkpoint, pageEnd }: SharedHead): void {
-    this.#lock.board.write((said) => {
-      said.setFloat64(LSN_FIELD, lsn, true)
-      said.setFloat64(EPOCH_FIELD, epoch, true)
-      said.setFloat64(CHECKPOINT_FIELD, checkpoint, true)
-      said.setFloat64(PAGE_END_FIELD, pageEnd, true)
-      said.setUint32(FORMAT_FIELD, FORMAT, true)
-    })
+  writeHead(head: SharedHead): void {
+    this.#lock.board.write((said) => encodeSharedHead(said, head))
   }
 
   /** Is gone for the others, and gives the lock back. */
@@ -226,17 +214,6 @@ function stated(lsn: number): bigint {
 
 function lsnOf(value: bigint): number {
   return value === NOTHING ? Number.POSITIVE_INFINITY : Number(value)
-}
-
-/** What a board says; undefined when it is not of this version. */
-export function headIn(said: DataView): SharedHead | undefined {
-  if (said.getUint32(FORMAT_FIELD, true) !== FORMAT) return undefined
-  return {
-    lsn: said.getFloat64(LSN_FIELD, true),
-    epoch: said.getFloat64(EPOCH_FIELD, true),
-    checkpoint: said.getFloat64(CHECKPOINT_FIELD, true),
-    pageEnd: said.getFloat64(PAGE_END_FIELD, true),
-  }
 }
 
 function removeIfEmpty(folder: string): void {

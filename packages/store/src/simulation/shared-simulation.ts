@@ -9,13 +9,9 @@
 import { AtomicsMemory, openRing } from '@ringbolt/ring'
 import { type LogFile, type LogStore, Watermarks } from '@ringbolt/wal'
 import { messageOf, Random, SimulatedDisk, SimulationFailure } from '@ringbolt/wal/simulation'
-import {
-  type Neighbours,
-  type NeighboursNeeds,
-  NO_NEEDS,
-  type SharedHead,
-} from '../engine/neighbours.ts'
+import { type Neighbours, type NeighboursNeeds, NO_NEEDS } from '../engine/neighbours.ts'
 import type { StoreSettings } from '../engine/options.ts'
+import type { SharedHead } from '../engine/shared-head.ts'
 import { StoreCore } from '../engine/store-core.ts'
 import { PageFile } from '../space/page-file.ts'
 import { auditMainFile } from './audit.ts'
