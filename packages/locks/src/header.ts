@@ -16,7 +16,7 @@ import {
 import { hexOf, type OpenFile } from './platform.ts'
 
 /** In the order of preference for a new file. */
-export const METHOD_NAMES = ['flock', 'ofd', 'lockfile'] as const
+export const METHOD_NAMES = ['ofd', 'flock', 'lockfile'] as const
 export type MethodName = (typeof METHOD_NAMES)[number]
 
 // Numbers on disk: never to be given another meaning.

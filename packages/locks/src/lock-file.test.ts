@@ -113,7 +113,7 @@ describe('making', () => {
 
   test('L5: a new file takes the first method that loads', async () => {
     const lock = await openLock(`${makeFolder()}/lock`)
-    expect(lock.method).toBe('flock')
+    expect(lock.method).toBe('ofd')
     await lock.close()
   })
 
