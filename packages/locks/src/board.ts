@@ -16,6 +16,9 @@ export class Board {
   readonly #bytes: Uint8Array = new Uint8Array(BOARD_BYTES + 4)
   readonly #view: DataView = viewOf(this.#bytes)
   readonly #said: DataView = new DataView(this.#bytes.buffer, 0, BOARD_BYTES)
+  readonly #words = new Uint32Array(this.#bytes.buffer)
+  /** What `readNew` has seen, whole or not. */
+  readonly #seen = new Uint32Array(this.#words.length)
 
   constructor(file: OpenFile) {
     this.#file = file
@@ -29,6 +32,29 @@ export class Board {
       if (checksum === checksumOf(this.#bytes, 0, BOARD_BYTES)) return this.#said
     }
     return undefined
+  }
+
+  /**
+   * The last thing said, when that may be another one than at the last call; cheap enough to ask before every look at
+   * something that others change.
+   */
+  readNew(): DataView | undefined {
+    this.#file.read(BOARD_OFFSET, this.#bytes)
+    if (!this.#takeNew()) return undefined
+    return this.read()
+  }
+
+  #takeNew(): boolean {
+    const words = this.#words
+    const seen = this.#seen
+    let isNew = false
+    for (let word = 0; word < words.length; word++) {
+      const value = words[word] ?? 0
+      if (value === seen[word]) continue
+      seen[word] = value
+      isNew = true
+    }
+    return isNew
   }
 
   /** For who holds the lock. @param fill gets the bytes as they were written or read last */

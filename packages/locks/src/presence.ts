@@ -125,6 +125,7 @@ export const TEMPORARY_SUFFIX = '.presence.tmp'
 export interface StartOptions {
   readonly method: MethodName
   readonly oldestNeeded: bigint
+  readonly lockId: bigint
   readonly staleMs: number
 }
 
@@ -153,7 +154,7 @@ async function startOnce(
   platform: Platform,
   openClaim: OpenClaim,
   folder: string,
-  { method, oldestNeeded, staleMs }: StartOptions,
+  { method, oldestNeeded, lockId, staleMs }: StartOptions,
 ): Promise<Presence | null> {
   const { files, threads, clock } = platform
   const idBytes = platform.randomBytes(ID_BYTES)
@@ -169,6 +170,7 @@ async function startOnce(
     pid: threads.pid,
     startedMs: clock.wallMs(),
     updates: 0n,
+    lockId,
   }
   const loss = new AbortController()
   let claim: Claim | undefined

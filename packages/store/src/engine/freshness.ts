@@ -20,6 +20,8 @@ export class Freshness {
   /** @throws when nobody is going to follow any more */
   readonly #assertOpen: () => void
   #lookedAtMs = Number.NEGATIVE_INFINITY
+  /** The newest that was said. */
+  #epoch: number | undefined
 
   constructor(parts: {
     readonly control: Control
@@ -46,9 +48,11 @@ export class Freshness {
       if (nowMs - this.#lookedAtMs < this.#stalenessMs) return
       this.#lookedAtMs = nowMs
     }
-    const said = this.#board.read()
+    const said = this.#board.readNew()
     const head = said && decodeSharedHead(said)
-    if (head !== undefined && !this.#control.hasFollowed(head.epoch)) this.#wait(head.epoch)
+    if (head !== undefined) this.#epoch = head.epoch
+    if (this.#epoch !== undefined && !this.#control.hasFollowed(this.#epoch))
+      this.#wait(this.#epoch)
   }
 
   #wait(epoch: number): void {

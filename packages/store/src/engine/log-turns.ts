@@ -70,6 +70,7 @@ export class LogTurns {
   #begunLsn: number
   #stated: NeighboursNeeds | undefined
   #saidCheckpoint: number | undefined
+  #saidEpoch: number | undefined
 
   constructor(parts: LogTurnsParts) {
     this.#parts = parts
@@ -141,6 +142,13 @@ export class LogTurns {
     this.state()
   }
 
+  /** Something failed: what was said is all that is published here, and others go on. */
+  giveUp(): void {
+    const { control } = this.#parts
+    if (this.isOurs && this.#saidEpoch !== undefined) control.followed(this.#saidEpoch)
+    control.setTurn(false)
+  }
+
   /** Not our turn: applies what others have acknowledged. @returns whether there was anything */
   follow(): boolean {
     const { control, neighbours } = this.#parts
@@ -186,6 +194,7 @@ export class LogTurns {
     const { log } = this
     const { neighbours, main } = this.#parts
     this.#saidCheckpoint = main.meta.checkpoint
+    this.#saidEpoch = log.nextEpoch
     neighbours.writeHead({
       lsn: log.writtenLsn,
       epoch: log.nextEpoch,

@@ -10,10 +10,12 @@ import {
   type Held,
   type Holder,
   type Lock,
+  LockError,
   listPresence,
   openLock,
   openPresence,
   type Presence,
+  type Statement,
   type StatementWatch,
   watchPresence,
 } from '@ringbolt/locks'
@@ -84,10 +86,15 @@ export class ProcessLink implements Neighbours {
     await held?.release()
   }
 
-  /** Who is there, if that may have changed. The lock is held. */
+  /**
+   * Who is there, if that may have changed. The lock is held.
+   * @throws LockError when it is not, or no longer, the lock that all go by
+   */
   async look(): Promise<void> {
     const nowMs = performance.now()
-    const changedMs = statSync(this.#folder).mtimeMs
+    this.#lock.verify()
+    const changedMs = statSync(this.#folder, { throwIfNoEntry: false })?.mtimeMs
+    if (changedMs === undefined) throw this.#noFolder()
     if (changedMs === this.#folderChangedMs && nowMs - this.#lookedAtMs < DEATHS_AGE_MS) return
     this.#lookedAtMs = nowMs
     this.#folderChangedMs = changedMs
@@ -95,6 +102,7 @@ export class ProcessLink implements Neighbours {
     const there = new Set<string>()
     for (const entry of await listPresence(this.#folder)) {
       if (entry.state === 'dead' || entry.path === this.#presence?.path) continue
+      if (entry.state === 'live') this.#assertSameLock(entry)
       there.add(entry.path)
       if (!this.#others.has(entry.path)) this.#watch(entry.path)
     }
@@ -104,6 +112,25 @@ export class ProcessLink implements Neighbours {
       this.#others.delete(path)
     }
     this.#needsAtMs = 0
+  }
+
+  /** Somebody who came when the lock's file was gone has made another one: neither would exclude the other. */
+  #assertSameLock({ path, statement }: { path: string; statement: Statement | null }): void {
+    if (statement === null || statement.lockId === this.#lock.shortId) return
+    const { pid } = statement
+    throw new LockError(
+      'RINGBOLT_LOCK_REPLACED',
+      `${this.#lock.path} is not the file that process ${pid} locks: it was deleted or replaced while that process had the database open`,
+      { path: this.#lock.path, pid, presence: path },
+    )
+  }
+
+  #noFolder(): LockError {
+    return new LockError(
+      'RINGBOLT_LOCK_FOLDER_MISSING',
+      `${this.#folder} was deleted while this process had the database open: nobody can tell any more who has`,
+      { path: this.#folder },
+    )
   }
 
   /** One of those who have the database open, too. */
@@ -163,7 +190,8 @@ export class ProcessLink implements Neighbours {
 
   async #appear(): Promise<void> {
     if (!existsSync(this.#folder)) mkdirSync(this.#folder, { mode: 0o700 })
-    this.#presence = await openPresence(this.#folder, { method: this.#lock.method })
+    const { method } = this.#lock
+    this.#presence = await openPresence(this.#folder, { method, lock: this.#lock })
     await this.look()
   }
 
@@ -194,7 +222,10 @@ export async function openAlone(
       if (waitedMs >= options.busyTimeoutMs) {
         throw new BusyError(lockPathOf(mainPath), other, waitedMs, options.busyTimeoutMs)
       }
+      // Who is there may need the lock to write, and to close.
+      await link.release()
       await delay(ALONE_LOOK_MS)
+      await link.acquire()
     }
   } catch (error) {
     await link.close()

@@ -337,4 +337,34 @@ describe('several processes', () => {
       expect(db.collection(cells).count()).toBeLessThanOrEqual(last + 2)
     },
   )
+
+  test.skipIf(spawnSync('strace', ['-V']).status !== 0)(
+    'S9 M3: a process that is poisoned in the middle of a transaction lets the others write',
+    async () => {
+      const path = pathOf()
+      const db = await opened(path, { busyTimeout: 20_000 })
+      const { next } = elsewhere(
+        path,
+        `console.log(process.pid)
+         void db.transaction(async (tx) => {
+           await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
+           console.log('writing')
+           await new Promise(() => {})
+         })
+         try {
+           for (let id = 2; ; id++) await db.collection(cells).insert({ id, group: 1, value: id })
+         } catch (error) { console.log(error.code) }
+         await new Promise((resolve) => setTimeout(resolve, 60_000))`,
+        ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=fdatasync:error=EIO:when=40+'],
+      )
+      const pid = Number(await next())
+      // Who traces it is not it.
+      onTestFinished(() => void process.kill(pid, 'SIGKILL'))
+      expect(await next()).toBe('writing')
+      expect(await next()).toBe('RINGBOLT_POISONED')
+      await db.collection(cells).insert({ id: 100_000, group: 2, value: 0 })
+      expect(db.collection(cells).get(1)).toBeUndefined()
+      expect(db.collection(cells).get(2)?.value).toBe(2)
+    },
+  )
 })

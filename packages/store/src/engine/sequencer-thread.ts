@@ -50,7 +50,7 @@ function openCore({ mainPath, settings }: SequencerWork, link: ProcessLink | und
   return StoreCore.open(folders, settings, environment)
 }
 
-/** A failure has poisoned the ring by then. */
+/** What ended it is said to those who wait before; this is for the owner. */
 async function failureOf(work: () => Promise<void>): Promise<PlainError | null> {
   try {
     await work()

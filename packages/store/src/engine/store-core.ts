@@ -161,6 +161,16 @@ export class StoreCore {
     this.#writeStats()
   }
 
+  /** Something went wrong: nothing is done any more but closing. */
+  get isFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** @throws the first thing that went wrong */
+  assertSound(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
   /** Whether this process may write now. */
   get isTurn(): boolean {
     return this.#turns?.isOurs !== false
@@ -214,7 +224,10 @@ export class StoreCore {
    */
   endTurn(): boolean {
     const { control } = this
-    if (this.#failure !== undefined) return true
+    if (this.#failure !== undefined) {
+      this.#turns?.giveUp()
+      return true
+    }
     control.setTurn(false)
     if (control.isWriting) {
       control.setTurn(true)
@@ -263,7 +276,7 @@ export class StoreCore {
       work()
       return true
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
       return false
     }
   }
@@ -279,7 +292,7 @@ export class StoreCore {
       if (worked || kept) this.#keepStats()
       return worked || kept
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
       return false
     }
   }
@@ -306,9 +319,10 @@ export class StoreCore {
     try {
       if (!this.#settings.readOnly) this.#ring.close()
       this.#watermarks.wakeAll()
-      if (this.#failure !== undefined) throw this.#failure
-      // Whoever waits for a commit hears of it, in memory too.
-      if (!this.#settings.readOnly && this.isTurn) this.#drain()
+      this.assertSound()
+      // Whoever waits for a commit hears of it, in memory too; that it is not our turn was said before.
+      this.#sink.isBusy = !this.isTurn
+      if (!this.#settings.readOnly) this.#drain()
       this.#writeStats()
       if (main !== undefined && segments !== undefined && isLast) {
         const isLogDone = !this.#hasReadersBehind
@@ -451,7 +465,7 @@ export class StoreCore {
     try {
       return !this.#settings.readOnly && this.#log.prepareStep()
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
       return false
     }
   }
@@ -464,18 +478,15 @@ export class StoreCore {
     const { space } = this.#state
     const { control } = this
     const fresh = !this.isTurn && control.freshWanted
-    const wanted = control.checkpointWanted || space.hasWanted || fresh
+    const wanted = control.checkpointWanted || space.hasWanted || this.#watermarks.syncWanted
     const writing = !this.isTurn && control.isWriting
-    return (
-      (this.#failure === undefined && (wanted || writing)) ||
-      control.closeWanted ||
-      this.#watermarks.syncWanted
-    )
+    return control.closeWanted || (this.#failure === undefined && (wanted || fresh || writing))
   }
 
-  /** Whoever waits, and whoever comes, gets the cause. */
-  #fail(error: unknown): void {
-    this.#failure ??= error instanceof Error ? error : new Error(String(error))
+  /** Whoever waits, and whoever comes, gets the cause: the first one. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error instanceof Error ? error : new Error(String(error))
     this.#consumer.fail(error)
   }
 
@@ -488,7 +499,7 @@ export class StoreCore {
       if (this.#sink.endLsn >= reserved) return
       if (nowMs() >= deadlineMs) {
         const error = new StoreClosingError(reserved - this.#sink.endLsn, CLOSE_WAIT_MS)
-        this.#fail(error)
+        this.fail(error)
         throw error
       }
       this.#ring.waitForRecords(CLOSE_SLICE_MS)

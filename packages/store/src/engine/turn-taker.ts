@@ -3,6 +3,9 @@
  *
  * The turn is kept for as long as nobody else wants it: a process alone takes it once. Whoever waits is let in after
  * a tenure, or at once when there is nothing to do; the lock's queue sees to the order.
+ *
+ * Whatever fails, of the database or of the lock, poisons the ring with its cause, and gives the turn up for good:
+ * whoever waits here hears why, and the others go on.
  */
 import { BusyError } from '@ringbolt/locks'
 import type { ProcessLink } from './process-link.ts'
@@ -47,27 +50,47 @@ export class TurnTaker {
   /** Until the owner asks for the end, which it reaches. @throws what closing throws */
   async run(): Promise<void> {
     const core = this.#core
-    while (!core.control.closeWanted) {
-      if (this.#link.isHeld) await this.#ownTurn()
-      else if (core.wantsTurn) await this.#takeTurn()
-      else {
-        core.follow()
-        core.idle(FOLLOW_MS)
-      }
+    try {
+      while (!core.control.closeWanted && !core.isFailed) await this.#next()
+    } catch (error) {
+      core.fail(error)
     }
+    if (core.isFailed) await this.#giveUp()
+    while (!core.control.closeWanted) core.idle()
     await this.#close()
+  }
+
+  async #next(): Promise<void> {
+    const core = this.#core
+    if (this.#link.isHeld) await this.#ownTurn()
+    else if (core.wantsTurn) await this.#takeTurn()
+    else {
+      core.follow()
+      core.idle(FOLLOW_MS)
+    }
+  }
+
+  async #giveUp(): Promise<void> {
+    this.#core.endTurn()
+    try {
+      await this.#link.release()
+    } catch (error) {
+      // The first cause stands.
+      this.#core.fail(error)
+    }
   }
 
   async #ownTurn(): Promise<void> {
     const core = this.#core
-    if (core.step()) {
-      const nowMs = this.#clock.nowMs()
+    const didSomething = core.step()
+    const nowMs = this.#clock.nowMs()
+    if (nowMs >= this.#lookMs) {
+      this.#lookMs = nowMs + LOOK_MS
+      await this.#link.look()
+    }
+    if (didSomething) {
       if (nowMs < this.#turnEndsMs) return
       this.#turnEndsMs = nowMs + 1
-      if (nowMs >= this.#lookMs) {
-        this.#lookMs = nowMs + LOOK_MS
-        await this.#link.look()
-      }
       await this.#endTurnIfWanted()
       return
     }
@@ -142,13 +165,30 @@ export class TurnTaker {
     const core = this.#core
     const link = this.#link
     try {
-      const busy = link.isHeld ? undefined : await this.#acquire()
-      if (busy !== undefined) core.refuseAsBusy(busy.facts)
-      else if (!core.isTurn) core.beginTurn()
-      if (link.isHeld) await link.look()
-      core.close(link.isHeld && link.othersCount === 0)
-    } finally {
-      await link.close()
+      if (!core.isFailed) await this.#comeToTurn()
+    } catch (error) {
+      core.fail(error)
     }
+    try {
+      core.close(link.isHeld && link.othersCount === 0)
+    } catch (error) {
+      core.fail(error)
+    }
+    try {
+      await link.close()
+    } catch (error) {
+      core.fail(error)
+    }
+    core.assertSound()
+  }
+
+  /** For the last time. */
+  async #comeToTurn(): Promise<void> {
+    const core = this.#core
+    const link = this.#link
+    const busy = link.isHeld ? undefined : await this.#acquire()
+    if (busy !== undefined) core.refuseAsBusy(busy.facts)
+    else if (!core.isTurn) core.beginTurn()
+    if (link.isHeld) await link.look()
   }
 }

@@ -177,7 +177,7 @@ export class MainFile {
   /** @throws StoreCorruptError */
   freeListOf(meta: Meta): AdoptedList {
     const { free, pageIds } = readFreeList(this.pages, meta)
-    return { pageCount: meta.pageCount, free, listPages: pageIds }
+    return { file: this.place, pageCount: meta.pageCount, free, listPages: pageIds }
   }
 
   /** Another process's, which is durable. */

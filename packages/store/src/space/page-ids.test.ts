@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { FIRST_PAGE } from '../page/page.ts'
+import { FIRST_PAGE, PAGE_BYTES } from '../page/page.ts'
 import { PAGE_COUNT_MAX } from './main-layout.ts'
 import { PageIds } from './page-ids.ts'
 import { PageIdSet } from './page-ids-set.ts'
@@ -283,6 +283,18 @@ describe('page ids', () => {
     expect(() => ids.release(2, 1, 2)).toThrow('not in use')
     expect(() => ids.release(3, 1, 2)).toThrow('not in use')
     expect(() => ids.release(1, 1, 2)).toThrow('not in use')
+  })
+
+  test("another process's checkpoint whose free list stands on a page that is used here is corrupt", () => {
+    const ids = PageIds.forCheckpoint(new PageIdSet(), 10, [])
+    ids.beCautious(false)
+    const list = { file: 'app.db', pageCount: 10, free: new PageIdSet(), listPages: [7] }
+    expect(() => ids.adoptCheckpoint(1, list, 1)).toThrow(
+      expect.objectContaining({
+        code: 'RINGBOLT_CORRUPT',
+        facts: expect.objectContaining({ file: 'app.db', offset: 7 * PAGE_BYTES, actual: 7 }),
+      }),
+    )
   })
 
   test('a file with all the pages there can be is full', () => {

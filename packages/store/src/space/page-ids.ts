@@ -22,8 +22,8 @@
  * Crash: nothing here is written but by `freeWith`; what was taken after the last durable checkpoint is free
  * again, since that checkpoint's list says so.
  */
-import { StoreFullError } from '../errors.ts'
-import { FIRST_PAGE } from '../page/page.ts'
+import { StoreCorruptError, StoreFullError } from '../errors.ts'
+import { FIRST_PAGE, PAGE_BYTES } from '../page/page.ts'
 import { PAGE_COUNT_MAX } from './main-layout.ts'
 import { PageIdSet } from './page-ids-set.ts'
 import { PageVersions } from './page-ids-versions.ts'
@@ -37,6 +37,8 @@ export interface RetiredPages {
 
 /** What another process's checkpoint says of free pages. */
 export interface AdoptedList {
+  /** Where it was read. */
+  readonly file: string
   readonly pageCount: number
   readonly free: PageIdSet
   readonly listPages: readonly number[]
@@ -245,16 +247,19 @@ export class PageIds {
    * @param free what its list says
    * @param listPages where its list stands
    * @param newestVersion published here
+   * @throws StoreCorruptError when the list stands where something else does
    */
   adoptCheckpoint(
     version: number,
-    { pageCount, free, listPages }: AdoptedList,
+    { file, pageCount, free, listPages }: AdoptedList,
     newestVersion: number,
   ): void {
     this.beginCheckpoint(version)
     // Its maker took them; what held them here until now no longer counts.
     for (const pageId of listPages) {
-      if (!this.#takeOut(pageId)) throw new RangeError(`page ${pageId} of a free list is in use`)
+      if (this.#takeOut(pageId)) continue
+      const place = { file, offset: pageId * PAGE_BYTES }
+      throw new StoreCorruptError(place, 'a page of the free list', 'one without other use', pageId)
     }
     this.#progressList = [...listPages]
     this.checkpointDurable()
