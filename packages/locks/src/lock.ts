@@ -78,7 +78,7 @@ export class Lock {
     this.#openClaim = openClaim
     this.#staleMs = staleMs
     this.#queue = new WaitQueue(file, platform)
-    this.board = new Board(file)
+    this.board = new Board(platform, file)
   }
 
   /**

@@ -77,7 +77,7 @@ export function createLocks(platform: Platform): Locks {
 
     openBoard: (path) => {
       const opened = openLockFile(platform, platform.files.locate(path))
-      return opened === null ? null : new Board(opened.file)
+      return opened === null ? null : new Board(platform, opened.file)
     },
 
     watchPresence: (path) => {

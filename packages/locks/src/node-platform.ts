@@ -28,6 +28,7 @@ import type {
   Clock,
   FileIdentity,
   Files,
+  NativeModule,
   OpenFile,
   OsThread,
   Platform,
@@ -244,11 +245,17 @@ const threads: Threads = {
   },
 }
 
+const nativeModules: Readonly<Record<NativeModule, () => unknown>> = {
+  'fs-ext': () => require('fs-ext'),
+  'fs-native-extensions': () => require('fs-native-extensions'),
+  koffi: () => require('koffi'),
+}
+
 export const nodePlatform: Platform = {
   files,
   clock,
   threads,
   randomBytes: (count) => randomBytes(count),
-  loadNative: (name): unknown =>
-    name === 'fs-ext' ? require('fs-ext') : require('fs-native-extensions'),
+  architecture: process.arch,
+  loadNative: (name): unknown => nativeModules[name](),
 }

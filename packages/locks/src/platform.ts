@@ -73,13 +73,17 @@ export interface Threads {
   isThreadAlive(thread: OsThread): boolean
 }
 
+export type NativeModule = 'fs-ext' | 'fs-native-extensions' | 'koffi'
+
 export interface Platform {
   readonly files: Files
   readonly clock: Clock
   readonly threads: Threads
+  /** Of the processor, as Node names it. */
+  readonly architecture: string
   randomBytes(count: number): Uint8Array
   /** Loads an optional native module; throws when it is missing or does not load. */
-  loadNative(name: 'fs-ext' | 'fs-native-extensions'): unknown
+  loadNative(name: NativeModule): unknown
 }
 
 export function sameFile(one: FileIdentity | null, other: FileIdentity): boolean {

@@ -56,7 +56,7 @@ describe('two handles in one process', () => {
     async (lockMethod) => {
       const path = pathOf()
       const first = await opened(path, { lockMethod })
-      const second = await opened(path, { busyTimeout: 150 })
+      const second = await opened(path, { busyTimeout: 600 })
       const { promise: mayEnd, resolve: end } = later()
       const { promise: hasBegun, resolve: begun } = later()
       const transaction = first.transaction(async (tx) => {
@@ -67,7 +67,7 @@ describe('two handles in one process', () => {
       await hasBegun
       const refused = {
         code: 'RINGBOLT_BUSY',
-        facts: { holderPid: process.pid, timeoutMs: 150, path: `${path}-lock` },
+        facts: { holderPid: process.pid, timeoutMs: 600, path: `${path}-lock` },
       }
       await expect(
         second.collection(cells).insert({ id: 2, group: 1, value: 1 }),
