@@ -80,6 +80,15 @@ export class ProcessLink implements Neighbours {
     if (this.#presence !== undefined) await this.look()
   }
 
+  /** @returns false when others hold the lock, or wait for it */
+  async tryAcquire(): Promise<boolean> {
+    const held = await this.#lock.tryAcquire()
+    if (held === null) return false
+    this.#held = held
+    await this.look()
+    return true
+  }
+
   async release(): Promise<void> {
     const held = this.#held
     this.#held = undefined

@@ -201,16 +201,22 @@ export class StoreCore {
     this.#watermarks.wakeAll()
   }
 
-  /** For the figures: how long this turn was waited for. @param others processes beside this one */
-  noteTurn(waitedMs: number, others: number): void {
-    const { turns, turnWaitMs, turnWaitMsMax, busy } = this.#sharing
+  /** For the figures: how long this turn was waited for. */
+  noteTurn(waitedMs: number): void {
+    const { turns, turnWaitMs, turnWaitMsMax } = this.#sharing
     this.#sharing = {
-      others,
+      ...this.#sharing,
       turns: turns + 1,
       turnWaitMs: turnWaitMs + waitedMs,
       turnWaitMsMax: Math.max(turnWaitMsMax, waitedMs),
-      busy,
     }
+  }
+
+  /** For the figures: how many processes there are beside this one. */
+  noteOthers(others: number): void {
+    if (others === this.#sharing.others) return
+    this.#sharing = { ...this.#sharing, others }
+    this.#statsDue = true
   }
 
   /** Our turn, and nothing is half done. */

@@ -66,8 +66,15 @@ export class TurnTaker {
     else if (core.wantsTurn) await this.#takeTurn()
     else {
       core.follow()
+      if (!core.isTurn && this.#clock.nowMs() >= this.#lookMs) await this.#lookForOthers()
       core.idle(FOLLOW_MS)
     }
+  }
+
+  /** With nobody else there the turn is kept from then on, and readers need not look what others say. */
+  async #lookForOthers(): Promise<void> {
+    this.#lookMs = this.#clock.nowMs() + LOOK_MS
+    if (await this.#link.tryAcquire()) await this.#beginTurn()
   }
 
   async #giveUp(): Promise<void> {
@@ -87,6 +94,7 @@ export class TurnTaker {
     if (nowMs >= this.#lookMs) {
       this.#lookMs = nowMs + LOOK_MS
       await this.#link.look()
+      core.noteOthers(this.#link.othersCount)
     }
     if (didSomething) {
       if (nowMs < this.#turnEndsMs) return
@@ -145,9 +153,14 @@ export class TurnTaker {
       core.refuseAsBusy(busy.facts)
       return
     }
+    core.noteTurn(this.#clock.nowMs() - begunMs)
+    await this.#beginTurn()
+  }
+
+  async #beginTurn(): Promise<void> {
     this.#turnEndsMs = this.#clock.nowMs() + TENURE_MS
-    core.noteTurn(this.#clock.nowMs() - begunMs, this.#link.othersCount)
-    if (!core.beginTurn()) await this.#link.release()
+    this.#core.noteOthers(this.#link.othersCount)
+    if (!this.#core.beginTurn()) await this.#link.release()
   }
 
   /** Why not, when it could not be had in time. */
