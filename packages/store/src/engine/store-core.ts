@@ -188,9 +188,9 @@ export class StoreCore {
   beginTurn(): boolean {
     return this.#guard(() => {
       this.#turns?.begin()
-      // Transactions wait for it.
-      this.control.setDraining(false)
-      this.#watermarks.wakeAll()
+      // Transactions wait for it. Commits do not: they wait until they are acknowledged.
+      if (this.control.isWriting) this.#watermarks.wakeAll()
+      this.stopDraining()
     })
   }
 
@@ -254,8 +254,8 @@ export class StoreCore {
     let isNew = false
     this.#guard(() => {
       isNew = this.#turns?.follow() === true
-      // Who waits for commits has them before him.
-      if (isNew) this.#watermarks.wakeAll()
+      // Who reads changes has them before him. Nobody else waits for what others commit.
+      if (isNew && this.#logHolds.oldest() !== undefined) this.#watermarks.wakeAll()
       this.#state.space.admitWanted()
       this.#revokeOldPins()
       if (isNew) this.#keepStats()
