@@ -83,9 +83,9 @@ export class GroupWriter {
   }
 
   /** Puts the folder in order and stands at the log's end. */
-  #takeOver({ voidSegments, sealed }: RecoveredLog): void {
+  #takeOver({ voidSegments, sealed, resumed }: RecoveredLog): void {
     const last = this.#segments.at(-1)
-    this.pool.adopt(last !== undefined)
+    this.pool.adopt(last !== undefined, resumed)
     for (const { name, segmentBytes } of voidSegments) this.pool.recycle(name, segmentBytes)
     if (last === undefined || sealed) {
       this.#startSegment({ ...this.#nextHeader(0), cut: sealed })

@@ -56,8 +56,7 @@ class Sharer {
     }
     if (release) log.truncateBefore(log.endLsn)
     const after = headOf(log)
-    this.#follower = new LogFollower(this.#store, OPTIONS.logId, log.position)
-    log.close()
+    this.#follower = new LogFollower(this.#store, OPTIONS.logId, log.handOver())
     return after
   }
 }
@@ -93,6 +92,36 @@ test('M4: three in turns, over rotations and releases: each sees all records in 
       }
     }),
   )
+})
+
+test('a spare that is being filled is gone on with by who takes the log over, and removed by who opens it', () => {
+  const options = { ...OPTIONS, segmentBytes: 3 * 2 ** 20 }
+  const store = new MemoryStore()
+  let log = SegmentedLog.open(store, { ...options, create: true })
+  log.appendAndSync(Buffer.from('first'))
+  const spares = (): string[] => store.list().filter((name) => name.startsWith('spare'))
+  // Two of the three steps that it takes, by two owners.
+  for (let owner = 1; owner <= 2; owner++) {
+    expect(log.prepareStep()).toBe(true)
+    const at = log.handOver()
+    expect(spares()).toEqual(['spare-2.new'])
+    const resumed = SegmentedLog.resume(store, options, at)
+    if (resumed === undefined) throw new Error('not taken over')
+    log = resumed
+  }
+  expect(log.prepareStep()).toBe(false)
+  expect(spares()).toEqual(['spare-2'])
+  const spare = store.open('spare-2')
+  expect(spare.length()).toBe(options.segmentBytes)
+  spare.close()
+  // Taken for the next segment, and the next one begun.
+  log.appendAndSync(Buffer.alloc(1_600_000))
+  log.appendAndSync(Buffer.alloc(1_600_000))
+  expect(log.prepareStep()).toBe(true)
+  log.handOver()
+  expect(spares()).toEqual(['spare-3.new'])
+  SegmentedLog.open(store, options).close()
+  expect(spares()).toEqual([])
 })
 
 test('M4: a log on which somebody died is not taken over unseen', () => {

@@ -28,6 +28,7 @@ export function resumeAt(
     logId,
     voidSegments: [],
     sealed: false,
+    resumed: true,
     report: {
       policy: 'torn-tail',
       created: false,

@@ -79,6 +79,8 @@ export interface RecoveredLog {
   readonly voidSegments: readonly { readonly name: string; readonly segmentBytes: number }[]
   /** The last segment ends where one begins that was left out: it takes no more groups. */
   readonly sealed: boolean
+  /** Taken over from a writer that let go of it in good order. */
+  readonly resumed: boolean
   readonly report: RecoveryReport
 }
 
@@ -123,6 +125,7 @@ export function recover(store: LogStore, options: RecoveryOptions): RecoveredLog
     logId: logId || undefined,
     voidSegments: voided.map(({ name, header }) => ({ name, segmentBytes: header.segmentBytes })),
     sealed: last !== undefined && tail === undefined,
+    resumed: false,
     report: makeReport(options.policy, scanned, stop, tail, leftOut),
   }
 }

@@ -5,7 +5,7 @@
 import { LogMismatchError } from './errors.ts'
 import type { LogStore } from './log-store.ts'
 import { placeOf, readHeader, withFile } from './recovery-headers.ts'
-import { idText, isSegmentName, isUnfinishedName, spareOrdinal } from './segment.ts'
+import { idText, isSegmentName, spareOrdinal, unfinishedOrdinal } from './segment.ts'
 
 /**
  * Removes segments and spares, and leaves other files alone. Nobody may have the log open.
@@ -15,7 +15,9 @@ export function removeLog(store: LogStore, logId: Uint8Array): void {
   const names = store.list()
   const segments = names.filter(isSegmentName).sort()
   for (const name of segments) assertOwn(store, name, logId)
-  const spares = names.filter((name) => spareOrdinal(name) !== undefined || isUnfinishedName(name))
+  const spares = names.filter(
+    (name) => (spareOrdinal(name) ?? unfinishedOrdinal(name)) !== undefined,
+  )
   for (const name of [...segments, ...spares]) store.remove(name)
   store.syncFolder()
 }

@@ -4,7 +4,7 @@
  *
  * Invariants
  *  P1 A file named `spare-<n>` is whole: its length and its blocks are on the disk. One that is still
- *     being filled is named `spare-<n>.new` and is removed when the log is opened.
+ *     being filled is named `spare-<n>.new`: it is gone on with by who resumes a log, and removed when a log is opened.
  *  P2 What a recycled spare holds is older than every group that is yet to be written: its groups
  *     have lower epochs, so that recovery never takes them for successors.
  *
@@ -16,12 +16,12 @@ import { SEGMENT_FIRST_GROUP_OFFSET, TERMINATOR_BYTES } from './layout.ts'
 import type { LogFile, LogStore } from './log-store.ts'
 import {
   encodeSegmentHeader,
-  isUnfinishedName,
   type SegmentHeader,
   segmentName,
   spareName,
   spareOrdinal,
   unfinishedName,
+  unfinishedOrdinal,
 } from './segment.ts'
 
 const STEP_BYTES = 1024 * 1024
@@ -58,15 +58,19 @@ export class SegmentPool {
   /**
    * Takes stock of the folder: keeps whole spares of the right size up to the bound, removes others.
    * @param keep false for a new log: spares of an earlier one may hold any epoch (P2)
+   * @param goOn with the one that somebody was filling
    */
-  adopt(keep: boolean): void {
+  adopt(keep: boolean, goOn: boolean): void {
     let changed = false
     for (const name of this.#store.list()) {
       const ordinal = spareOrdinal(name)
-      if (ordinal === undefined && !isUnfinishedName(name)) continue
-      if (ordinal !== undefined) this.#nextOrdinal = Math.max(this.#nextOrdinal, ordinal + 1)
+      const unfinished = unfinishedOrdinal(name)
+      if (ordinal === undefined && unfinished === undefined) continue
+      this.#nextOrdinal = Math.max(this.#nextOrdinal, (ordinal ?? unfinished ?? 0) + 1)
       if (ordinal !== undefined && keep && this.#wanted(name)) {
         this.#spares.push(ordinal)
+      } else if (unfinished !== undefined && goOn && this.#goOnFilling(name, unfinished)) {
+        continue
       } else {
         this.#store.remove(name)
         changed = true
@@ -83,6 +87,19 @@ export class SegmentPool {
     } finally {
       file.close()
     }
+  }
+
+  #goOnFilling(name: string, ordinal: number): boolean {
+    if (this.#filling !== undefined || this.#sparesMax === 0) return false
+    const file = this.#store.open(name)
+    const filledBytes = file.length()
+    if (filledBytes > this.#segmentBytes) {
+      file.close()
+      return false
+    }
+    // The sync of its last step covers what another process has written of it.
+    this.#filling = { ordinal, file, filledBytes }
+    return true
   }
 
   /**
@@ -151,6 +168,12 @@ export class SegmentPool {
     if (this.#filling !== undefined) this.#abandonFilling()
   }
 
+  /** Leaves what it is filling to who resumes the log. */
+  letGo(): void {
+    this.#filling?.file.close()
+    this.#filling = undefined
+  }
+
   #take(): { name: string; file: LogFile } {
     if (this.#spares.length === 0 && this.#filling !== undefined) {
       const filling = this.#filling
@@ -187,6 +210,7 @@ export class SegmentPool {
 
   #fillStep(filling: Filling, segmentBytes: number): void {
     const stepBytes = Math.min(STEP_BYTES, segmentBytes - filling.filledBytes)
+    if (stepBytes === 0) return
     filling.file.writeAt(filling.filledBytes, [ZEROS.subarray(0, stepBytes)])
     filling.filledBytes += stepBytes
   }

@@ -44,7 +44,7 @@ export interface SegmentHeader {
 const EPOCH_DIGITS = 16
 const SEGMENT_NAME = /^[0-9a-f]{16}\.seg$/
 const SPARE_NAME = /^spare-([1-9][0-9]{0,8})$/
-const UNFINISHED_NAME = /^spare-[1-9][0-9]{0,8}\.new$/
+const UNFINISHED_NAME = /^spare-([1-9][0-9]{0,8})\.new$/
 
 export function segmentName(firstEpoch: number): string {
   return `${firstEpoch.toString(16).padStart(EPOCH_DIGITS, '0')}.seg`
@@ -74,8 +74,10 @@ export function spareOrdinal(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits)
 }
 
-export function isUnfinishedName(name: string): boolean {
-  return UNFINISHED_NAME.test(name)
+/** The same of one that is still being filled. */
+export function unfinishedOrdinal(name: string): number | undefined {
+  const digits = UNFINISHED_NAME.exec(name)?.[1]
+  return digits === undefined ? undefined : Number(digits)
 }
 
 /** An ordinal that no spare has, half made ones included. */

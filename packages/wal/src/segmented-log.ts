@@ -402,6 +402,13 @@ export class SegmentedLog implements LogSource {
     }
   }
 
+  /** Closes it for somebody who resumes it there, and goes on with what is being prepared. */
+  handOver(): LogPosition {
+    this.#writer.pool.letGo()
+    this.close()
+    return this.position
+  }
+
   /** Writes what is open, syncs it unless the policy is `off`, and lets go. Idempotent. */
   close(): void {
     if (this.#closed) return

@@ -134,8 +134,7 @@ export class LogTurns {
     control.setTurn(false)
     this.say()
     this.#log = undefined
-    this.#follower = new LogFollower(logStore, logOptions.logId, log.position)
-    log.close()
+    this.#follower = new LogFollower(logStore, logOptions.logId, log.handOver())
     timedLog.use(new NoLog())
     main.pageIds.beCautious(false)
     space.keepFrom(undefined)
