@@ -36,11 +36,13 @@ export {
   type LogDescription,
 } from './engine/describe-file.ts'
 export {
+  type BusyEvent,
   type CheckpointEvent,
   type ConflictEvent,
   EVENT_CHANNELS,
   type FailedEvent,
   type GroupsEvent,
+  type LockWaitEvent,
   type SlowSyncEvent,
   type SnapshotsRevokedEvent,
 } from './engine/events.ts'

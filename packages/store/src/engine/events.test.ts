@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import {
+  type BusyEvent,
   type CheckpointEvent,
   type ConflictEvent,
   EVENT_CHANNELS,
   EventTeller,
   type FailedEvent,
   type GroupsEvent,
+  type LockWaitEvent,
   type SlowSyncEvent,
   type SnapshotsRevokedEvent,
 } from './events.ts'
@@ -26,6 +28,8 @@ interface Events {
   checkpoint: CheckpointEvent
   slowSync: SlowSyncEvent
   snapshotsRevoked: SnapshotsRevokedEvent
+  lockWait: LockWaitEvent
+  busy: BusyEvent
   failed: FailedEvent
   conflict: ConflictEvent
 }
@@ -95,6 +99,46 @@ test('snapshots that were given up', async () => {
   snapshot.close()
 })
 
+test('M3: turns that were waited for, and those that were not had in time, with who had them', async () => {
+  const waits = hear('lockWait')
+  const busy = hear('busy')
+  const path = join(folderOf(), 'app.db')
+  const options = { collections: [cells], cacheBytes: 8 * MIB }
+  await using first = await open(path, options)
+  await using second = await open(path, { ...options, busyTimeout: 200 })
+  const held = await first.transaction(async (tx) => {
+    await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
+    const refused = second.collection(cells).insert({ id: 2, group: 1, value: 2 })
+    return await refused.catch((error: unknown) => error)
+  })
+  await until(() => busy.length > 0)
+  const { database, count, ...facts } = busy[0]!
+  expect({ database, count }).toEqual({ database: path, count: 1 })
+  expect(facts.holderPid).toBe(process.pid)
+  expect(facts.waitedMs).toBeGreaterThanOrEqual(200)
+  expect(held).toMatchObject({ code: 'RINGBOLT_BUSY', facts })
+
+  for (let id = 2; id <= 6; id++) {
+    const heard = waits.length
+    const [mine, others] = id % 2 === 0 ? [second, first] : [first, second]
+    await others.collection(cells).upsert({ id: 1, group: 1, value: id })
+    await mine.collection(cells).insert({ id, group: 1, value: id })
+    await until(() => waits.length > heard)
+  }
+  await first.close()
+  await second.close()
+  expect(new Set(waits.map(({ database }) => database))).toEqual(new Set([path]))
+  const turns = [first, second].map((db) => db.stats().processes)
+  const told = waits.reduce((sum, { count }) => sum + count, 0)
+  const toldMs = waits.reduce((sum, { waitMs }) => sum + waitMs, 0)
+  // Of all but those from before the first look.
+  expect(told).toBeGreaterThanOrEqual(waits.length)
+  expect(told).toBeLessThanOrEqual(turns[0]!.turns + turns[1]!.turns)
+  expect(toldMs).toBeGreaterThan(0)
+  expect(toldMs).toBeLessThanOrEqual(turns[0]!.turnWaitMs + turns[1]!.turnWaitMs + 0.001)
+  expect(busy).toHaveLength(1)
+})
+
 test('conflicts, in the thread that meets them, at once', async () => {
   const conflicts = hear('conflict')
   await using db = await open(':memory:', { collections: [cells] })
@@ -123,6 +167,7 @@ test('nobody listens: nothing is looked at; somebody does: ten times a second, a
   const teller = new EventTeller({
     database: 'app.db',
     board,
+    control: { busyCount: 0, busy: {} },
     failure() {
       failures++
       return failures > 1 ? new Error('no more room') : undefined

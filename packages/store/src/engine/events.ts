@@ -9,6 +9,7 @@
  * subscription and a tenth of a second after the fact, and several facts may share one.
  */
 import { channel } from 'node:diagnostics_channel'
+import type { Control } from './control.ts'
 import { SLOW_SYNC_MS } from './engine-log.ts'
 import type { StatsBoard } from './stats.ts'
 
@@ -17,6 +18,8 @@ export const EVENT_CHANNELS = {
   checkpoint: 'ringbolt:checkpoint',
   slowSync: 'ringbolt:slow-sync',
   snapshotsRevoked: 'ringbolt:snapshots-revoked',
+  lockWait: 'ringbolt:lock-wait',
+  busy: 'ringbolt:busy',
   failed: 'ringbolt:failed',
   conflict: 'ringbolt:conflict',
 } as const
@@ -62,6 +65,25 @@ export interface SnapshotsRevokedEvent extends StoreEvent {
   readonly count: number
 }
 
+/** This process waited for its turn to write, and had it. `ringbolt:lock-wait` */
+export interface LockWaitEvent extends StoreEvent {
+  /** Turns since the last message. */
+  readonly count: number
+  /** All these waits together, in ms. */
+  readonly waitMs: number
+}
+
+/** Its turn was not had within `busyTimeout`: commits failed with a BusyError; the last time, when there were several. `ringbolt:busy` */
+export interface BusyEvent extends StoreEvent {
+  /** Since the last message. */
+  readonly count: number
+  readonly waitedMs: number
+  /** Who had it; null: it has not said. */
+  readonly holderPid: number | null
+  /** Wall clock, milliseconds since 1970. */
+  readonly holderSinceMs: number | null
+}
+
 /** A write or a sync has failed, or the sequencer has: nothing is committed any more. Once. `ringbolt:failed` */
 export interface FailedEvent extends StoreEvent {
   readonly error: Error
@@ -94,8 +116,10 @@ const groups = channel(EVENT_CHANNELS.groups)
 const checkpoints = channel(EVENT_CHANNELS.checkpoint)
 const slowSyncs = channel(EVENT_CHANNELS.slowSync)
 const snapshotsRevoked = channel(EVENT_CHANNELS.snapshotsRevoked)
+const lockWaits = channel(EVENT_CHANNELS.lockWait)
+const busy = channel(EVENT_CHANNELS.busy)
 const failed = channel(EVENT_CHANNELS.failed)
-const told = [groups, checkpoints, slowSyncs, snapshotsRevoked, failed]
+const told = [groups, checkpoints, slowSyncs, snapshotsRevoked, lockWaits, busy, failed]
 
 const LOOK_INTERVAL_MS = 100
 const SUBSCRIBER_INTERVAL_MS = 1000
@@ -103,6 +127,7 @@ const SUBSCRIBER_INTERVAL_MS = 1000
 export interface EventTellerParts {
   readonly database: string
   readonly board: StatsBoard
+  readonly control: Pick<Control, 'busy' | 'busyCount'>
   /** What has ended the sequencer, if anything has. */
   readonly failure: () => Error | undefined
   readonly nowMs: () => number
@@ -133,9 +158,16 @@ export class EventTeller {
   }
 
   look() {
-    const { board, nowMs } = this.#parts
+    const { board, control, nowMs } = this.#parts
     const { count, totalMs } = board.syncs.read()
-    return { ...board.counters(), syncs: count, syncsMs: totalMs, atMs: nowMs() }
+    return {
+      ...board.counters(),
+      syncs: count,
+      syncsMs: totalMs,
+      // Told before the figures are written.
+      busy: control.busyCount,
+      atMs: nowMs(),
+    }
   }
 
   #turn(): void {
@@ -194,6 +226,26 @@ export class EventTeller {
       const event: SnapshotsRevokedEvent = { database, count: since('pinsRevoked') }
       snapshotsRevoked.publish(event)
     }
+    if (since('turns') > 0) {
+      lockWaits.publish({
+        database,
+        count: since('turns'),
+        waitMs: since('turnWaitMs'),
+      } satisfies LockWaitEvent)
+    }
+    if (since('busy') > 0) this.#tellBusy(since('busy'))
     return now
+  }
+
+  #tellBusy(count: number): void {
+    const { database, control } = this.#parts
+    const { waitedMs, holderPid, holderSinceMs } = control.busy
+    busy.publish({
+      database,
+      count,
+      waitedMs: waitedMs ?? 0,
+      holderPid: holderPid ?? null,
+      holderSinceMs: holderSinceMs ?? null,
+    } satisfies BusyEvent)
   }
 }

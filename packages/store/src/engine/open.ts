@@ -45,6 +45,7 @@ function tellEvents(attachment: Attachment): EventTeller {
   return new EventTeller({
     database: nameOf(attachment),
     board: new StatsBoard(attachment.handle.stats),
+    control: attachment.control,
     failure: () => attachment.failure,
     nowMs: () => performance.now(),
     after(delayMs, callBack) {
