@@ -48,6 +48,17 @@ export class LogMismatchError extends RingboltError {
   }
 }
 
+/** Another folder stands where the one that is open was: it was renamed or replaced. `RINGBOLT_REPLACED` */
+export class LogFolderReplacedError extends RingboltError {
+  constructor(location: string, expected: string, actual: string) {
+    super(
+      'RINGBOLT_REPLACED',
+      `${location} is another folder than the one that was opened, which was renamed or replaced meanwhile: expected ${expected}, found ${actual}`,
+      { location, expected, actual },
+    )
+  }
+}
+
 /** There is no log, and none was to be made. `RINGBOLT_NOT_FOUND` */
 export class LogNotFoundError extends RingboltError {
   constructor(location: string) {

@@ -4,6 +4,7 @@ import fs, {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -90,6 +91,49 @@ test("W6: another program's files are left alone; one with a segment's name is r
     expect.objectContaining({ code: 'RINGBOLT_FOREIGN' }),
   )
   expect(readFileSync(join(folder, '0000000000000002.seg'), 'utf8')).toContain('minemine')
+})
+
+/**
+ * Two databases' folders changed names while both were open. Each log took spare segments of the other's, and turned
+ * segments that the other still needed into spares: acknowledged records were gone.
+ */
+test('W6: folders that change names under their logs: refused, and each file stays where it was', () => {
+  const folders = [join(freshFolder(), 'one'), join(freshFolder(), 'two')] as const
+  const logs = folders.map((folder, at) => {
+    const store = new FileStore(folder, { createFolder: true })
+    return SegmentedLog.open(store, { ...SMALL, logId: Buffer.alloc(16, at + 1) })
+  })
+  for (const log of logs) {
+    for (let n = 0; n < 30; n++) log.appendAndSync(Buffer.alloc(1000, n))
+    while (log.prepareStep());
+  }
+  const content = (folder: string): [string, string][] =>
+    readdirSync(folder)
+      .toSorted()
+      .map((name) => [name, readFileSync(join(folder, name)).toString('hex')])
+  renameSync(folders[0], `${folders[0]}-aside`)
+  renameSync(folders[1], folders[0])
+  renameSync(`${folders[0]}-aside`, folders[1])
+  const before = folders.map(content)
+  const replaced = expect.objectContaining({ code: 'RINGBOLT_REPLACED' })
+  const store = new FileStore(folders[0])
+  for (const [at, log] of logs.entries()) {
+    expect(() => log.truncateBefore(log.endLsn)).toThrow(
+      expect.objectContaining({ code: 'RINGBOLT_POISONED', cause: replaced }),
+    )
+    expect(() => log.close()).not.toThrow()
+    expect(content(folders[at]!)).toEqual(before[at])
+  }
+  expect(store.list().length).toBe(before[0]!.length)
+  renameSync(folders[0], `${folders[0]}-aside`)
+  expect(() => store.list()).toThrow(io('ENOENT'))
+  mkdirSync(folders[0])
+  for (const use of ['list', 'syncFolder'] as const) expect(() => store[use]()).toThrow(replaced)
+  for (const use of ['open', 'create', 'remove'] as const) {
+    expect(() => store[use]('name')).toThrow(replaced)
+  }
+  expect(() => store.rename('a', 'b')).toThrow(replaced)
+  expect(readdirSync(folders[0])).toEqual([])
 })
 
 test.skipIf(process.getuid?.() === 0)('W6: a folder that cannot be written', () => {

@@ -4,10 +4,14 @@
  * Files are made exclusively, for their owner only, and symbolic links are never followed: neither a
  * segment's name nor the folder's own may be one. Short reads and writes are carried on. Every
  * failure names the operation, the path, the position and the system's reason.
+ *
+ * A store is of the folder that it was opened on. Before each use of a name its path is looked at: when another folder
+ * stands there by now, nothing is done. Open files stay what they are, wherever they were moved. (A folder that was deleted
+ * and made anew may get the same inode, and pass: it has none of the files.)
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
-import { LogIoError } from './errors.ts'
+import { LogFolderReplacedError, LogIoError } from './errors.ts'
 import type { LogFile, LogStore } from './log-store.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
@@ -114,6 +118,7 @@ class DiskFile implements LogFile {
 export class FileStore implements LogStore {
   readonly location: string
   readonly #readOnly: boolean
+  readonly #identity: string
 
   /**
    * @param folder the log's own folder
@@ -123,14 +128,18 @@ export class FileStore implements LogStore {
     this.location = folder
     this.#readOnly = options.readOnly ?? false
     if (options.createFolder === true && !this.#readOnly) makeFolder(folder)
-    this.#withFolder('open folder', () => undefined)
+    this.#identity = this.#withFolder('open folder', (descriptor) =>
+      identityOf(fs.fstatSync(descriptor, { bigint: true })),
+    )
   }
 
   list(): string[] {
+    this.#assertSame()
     return attempt('list', this.location, {}, () => fs.readdirSync(this.location))
   }
 
   open(name: string): LogFile {
+    this.#assertSame()
     const access = this.#readOnly ? O_RDONLY : O_RDWR
     const path = join(this.location, name)
     const open = (): number => fs.openSync(path, access | O_NOFOLLOW)
@@ -138,6 +147,7 @@ export class FileStore implements LogStore {
   }
 
   create(name: string): LogFile {
+    this.#assertSame()
     const path = join(this.location, name)
     const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
     const descriptor = attempt('create', path, {}, () => fs.openSync(path, flags, FILE_MODE))
@@ -145,17 +155,27 @@ export class FileStore implements LogStore {
   }
 
   rename(from: string, to: string): void {
+    this.#assertSame()
     const path = join(this.location, from)
     attempt(`rename to ${to}`, path, {}, () => fs.renameSync(path, join(this.location, to)))
   }
 
   remove(name: string): void {
+    this.#assertSame()
     const path = join(this.location, name)
     attempt('remove', path, {}, () => fs.unlinkSync(path))
   }
 
   syncFolder(): void {
+    this.#assertSame()
     this.#withFolder('sync folder', (descriptor) => fs.fsyncSync(descriptor))
+  }
+
+  #assertSame(): void {
+    const now = attempt('look at folder', this.location, {}, () =>
+      identityOf(fs.lstatSync(this.location, { bigint: true })),
+    )
+    if (now !== this.#identity) throw new LogFolderReplacedError(this.location, this.#identity, now)
   }
 
   #regular(name: string, path: string, descriptor: number): LogFile {
@@ -165,16 +185,20 @@ export class FileStore implements LogStore {
     throw new LogIoError('open', path, new Error('EINVAL: not a regular file'), { errno: 'EINVAL' })
   }
 
-  #withFolder(operation: string, use: (descriptor: number) => void): void {
-    attempt(operation, this.location, {}, () => {
+  #withFolder<T>(operation: string, use: (descriptor: number) => T): T {
+    return attempt(operation, this.location, {}, () => {
       const descriptor = fs.openSync(this.location, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
       try {
-        use(descriptor)
+        return use(descriptor)
       } finally {
         fs.closeSync(descriptor)
       }
     })
   }
+}
+
+function identityOf({ dev, ino }: fs.BigIntStats): string {
+  return `inode ${ino} of device ${dev}`
 }
 
 /**

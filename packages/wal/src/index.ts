@@ -5,6 +5,7 @@ export {
   LogCloseError,
   LogCorruptError,
   LogEpochError,
+  LogFolderReplacedError,
   LogForeignError,
   LogIoError,
   LogMismatchError,
