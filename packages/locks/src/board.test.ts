@@ -1,5 +1,5 @@
 /** The board: what the holder says, as others read it. */
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, copyFileSync, openSync, renameSync, writeSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { createLocks, nodePlatform, openBoard, openLock } from './index.ts'
 import { BOARD_OFFSET, LOCK_FILE_BYTES } from './layout.ts'
@@ -78,4 +78,19 @@ test('L4: bytes that nobody wrote as a whole are not read', async () => {
   expect(board?.read()).toBeUndefined()
   board?.close()
   await lock.close()
+})
+
+test('L4: a copy of the file says nothing, wherever it stands', async () => {
+  const path = `${makeFolder()}/lock`
+  const lock = await openLock(path)
+  lock.board.write((said) => said.setUint32(0, 1, true))
+  await lock.close()
+  renameSync(path, `${path}-moved`)
+  const moved = openBoard(`${path}-moved`)
+  expect(moved?.read()?.getUint32(0, true)).toBe(1)
+  moved?.close()
+  copyFileSync(`${path}-moved`, path)
+  const copied = openBoard(path)
+  expect(copied?.read()).toBeUndefined()
+  copied?.close()
 })

@@ -3,7 +3,7 @@
  * may read them at any time: by one small read, or, when it looks again and again, in memory.
  *
  * Nothing here decides anything about the lock. What is written outlives the holder, and its process; a reader that
- * meets a write reads again.
+ * meets a write reads again. A copy of the file says nothing: the checksum is of the board and of the file's inode.
  */
 import { BOARD_BYTES, BOARD_OFFSET, checksumOf, LOCK_FILE_BYTES, viewOf } from './layout.ts'
 import { type FileMap, mapFile } from './mapping.ts'
@@ -24,10 +24,16 @@ export class Board {
   #map: FileMap | null | undefined
   /** What `readNew` has seen, whole or not. */
   readonly #seen = new Int32Array(WORDS)
+  readonly #inode: number
 
   constructor(platform: Platform, file: OpenFile) {
     this.#platform = platform
     this.#file = file
+    this.#inode = Number(BigInt.asUintN(32, file.identity.inode))
+  }
+
+  get #checksum(): number {
+    return (checksumOf(this.#bytes, 0, BOARD_BYTES) ^ this.#inode) >>> 0
   }
 
   /** The last thing said, valid until the next call; undefined when nothing whole was ever said. */
@@ -35,7 +41,7 @@ export class Board {
     for (let reads = 0; reads < READS_MAX; reads++) {
       if (this.#file.read(BOARD_OFFSET, this.#bytes) < this.#bytes.length) return undefined
       const checksum = this.#view.getUint32(BOARD_BYTES, true)
-      if (checksum === checksumOf(this.#bytes, 0, BOARD_BYTES)) return this.#said
+      if (checksum === this.#checksum) return this.#said
     }
     return undefined
   }
@@ -68,8 +74,7 @@ export class Board {
   /** For who holds the lock. @param fill gets the bytes as they were written or read last */
   write(fill: (said: DataView) => void): void {
     fill(this.#said)
-    const checksum = checksumOf(this.#bytes, 0, BOARD_BYTES)
-    this.#view.setUint32(BOARD_BYTES, checksum, true)
+    this.#view.setUint32(BOARD_BYTES, this.#checksum, true)
     this.#file.write(BOARD_OFFSET, this.#bytes)
   }
 

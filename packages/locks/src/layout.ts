@@ -14,7 +14,7 @@
  *     holder     state u32 (1: held) | pid u32 | thread u32 | reserved u32 | since f64, wall ms |
  *                reserved 36 | checksum u32 over the 60 before; all zero: nobody has said
  *     slot       arrival f64 | renewed f64, both monotonic ms | token u64 | pid u32 | checksum u32
- *     board      the holder's 60 | checksum u32 over the 60 before
+ *     board      the holder's 60 | checksum u32 over the 60 before, xor the file's inode number
  *     statement  oldest needed u64 | started f64, wall ms | updates u64 | pid u32 | reached u64 |
  *                lock id u64 | checksum u32 over the 44 before
  *
