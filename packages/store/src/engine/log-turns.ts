@@ -35,7 +35,7 @@ import type { Control } from './control.ts'
 import { NoLog, type TimedLog } from './engine-log.ts'
 import type { LogHolds } from './log-holds.ts'
 import type { Neighbours, NeighboursNeeds } from './neighbours.ts'
-import type { SharedHead } from './shared-head.ts'
+import { logTag, type SharedHead } from './shared-head.ts'
 import type { VersionHistory } from './version-history.ts'
 
 export interface LogTurnsParts {
@@ -199,6 +199,7 @@ export class LogTurns {
       epoch: log.nextEpoch,
       checkpoint: main.meta.checkpoint,
       pageEnd: main.pageIds.end,
+      log: logTag(log.logId),
     })
   }
 
