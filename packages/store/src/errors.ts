@@ -45,6 +45,17 @@ export class StoreVersionError extends RingboltError {
   }
 }
 
+/** Under the file's name others have another database open, or another lock file. `RINGBOLT_REPLACED` */
+export class StoreReplacedError extends RingboltError {
+  constructor(file: string) {
+    super(
+      'RINGBOLT_REPLACED',
+      `${file} is not what other processes have open under this name: its files, or its lock file, were renamed, replaced or deleted meanwhile; nothing was changed. Close it everywhere first`,
+      { file },
+    )
+  }
+}
+
 /** There is no room: cache, file or a fixed table is full. `RINGBOLT_FULL` */
 export class StoreFullError extends RingboltError {
   constructor(what: string, facts: ErrorFacts = {}, cause?: unknown) {

@@ -7,6 +7,7 @@
  * not at all when the database is only read: then they have to fit in the cache.
  */
 import type { LogGroup, SegmentedLog, SegmentedLogOptions } from '@ringbolt/wal'
+import { StoreReplacedError } from '../errors.ts'
 import { PAGES_PER_OPERATION } from '../sequencer/apply.ts'
 import { COMMAND_BYTES_MAX } from '../sequencer/command.ts'
 import { GroupApplier } from '../sequencer/group-applier.ts'
@@ -18,8 +19,9 @@ import { DirectoryReferences } from '../tree/directory.ts'
 import { forEachReference } from '../tree/references.ts'
 import { Trees } from '../tree/trees.ts'
 import { type EngineLog, NoLog } from './engine-log.ts'
-import { NO_NEEDS } from './neighbours.ts'
+import { type Neighbours, NO_NEEDS } from './neighbours.ts'
 import type { StoreSettings } from './options.ts'
+import { logTag } from './shared-head.ts'
 import type { CoreEnvironment } from './store-core.ts'
 import type { StoreFolders } from './store-folders.ts'
 import { openStoreLog, openStoreLogToRead, type StoreLog } from './store-log.ts'
@@ -55,6 +57,7 @@ export function recoverState(
   if (folders === undefined) return emptyState(settings, environment)
   const main = openMain(folders, settings, environment)
   try {
+    assertNotReplaced(main, environment.neighbours)
     const parts = pagesOf(main, settings, environment)
     const stored = openLogOf(folders, main, settings, environment)
     try {
@@ -92,13 +95,27 @@ function emptyState(settings: StoreSettings, environment: CoreEnvironment): Reco
 function openMain(
   folders: StoreFolders,
   { create, readOnly }: StoreSettings,
-  { randomBytes }: CoreEnvironment,
+  { randomBytes, neighbours }: CoreEnvironment,
 ): MainFile {
   const { main, mainName } = folders
-  if (!create || readOnly || MainFile.exists(main, mainName)) {
+  // What others have open was taken away: another one in its place would share their lock.
+  if (!create || hasWriters(neighbours) || readOnly || MainFile.exists(main, mainName)) {
     return MainFile.open(main, mainName, { readOnly })
   }
   return MainFile.create(main, mainName, { databaseId: randomBytes(DATABASE_ID_BYTES) })
+}
+
+/**
+ * Others that write are at another log when files were renamed, replaced or deleted under them, the lock file among
+ * them; then the lock that is held here is not the one that keeps them out.
+ */
+function assertNotReplaced({ meta, place }: MainFile, neighbours: Neighbours | undefined): void {
+  if (!hasWriters(neighbours)) return
+  if (neighbours.readHead()?.log !== logTag(meta.logId)) throw new StoreReplacedError(place)
+}
+
+function hasWriters(neighbours: Neighbours | undefined): neighbours is Neighbours {
+  return neighbours !== undefined && neighbours.needs().reachedLsn < Number.POSITIVE_INFINITY
 }
 
 export type Parts = Pick<RecoveredState, 'region' | 'space' | 'trees' | 'pageIds'>
