@@ -287,6 +287,40 @@ describe('restoring to a moment', () => {
     expect(filesOf(folder).filter((name) => /target|part/.test(name))).toEqual([])
   }, 60_000)
 
+  test('M8: to a moment before the archive begins: refused with the commits that are missing', async () => {
+    const folder = folderOf()
+    const path = join(folder, 'app.db')
+    const archive = join(folder, 'archive')
+    const states = new Map<number, unknown>()
+    let db = await open(path, OPTIONS)
+    await commitSome(db, states, 0)
+    const { path: from, sequence: first } = await db.backup(join(folder, 'first.db'))
+    await setTimeout(5)
+    const between = new Date()
+    await setTimeout(5)
+    await commitSome(db, states, 12)
+    const last = sequenceOf(db)
+    await db.close()
+    db = await open(path, { ...OPTIONS, archive })
+    await commitSome(db, states, 24)
+    const end = sequenceOf(db)
+    await db.close()
+    const target = join(folder, 'target.db')
+    const missing = { code: 'RINGBOLT_ARCHIVE_GAP', facts: { first: first + 1, last } }
+    for (const to of [{ sequence: first + 1 }, { sequence: last + 1 }, { time: new Date() }]) {
+      await expect(restore({ from, archive, to, target })).rejects.toMatchObject(missing)
+    }
+    await expect(restore({ from, archive, target })).rejects.toMatchObject(missing)
+    // What was written by then may be in the part that is missing.
+    const early = expect(restore({ from, archive, to: { time: between }, target })).rejects
+    await early.toMatchObject(missing)
+    expect(filesOf(folder).filter((name) => /target|part/.test(name))).toEqual([])
+    const { sequence } = await restore({ from, archive, to: { sequence: first }, target })
+    expect(sequence).toBe(first)
+    expect(await contentOf(target)).toEqual(states.get(first))
+    expect(end).toBeGreaterThan(last)
+  })
+
   test('M8: of a log whose database is gone, the archive says which commits it holds', async () => {
     const folder = folderOf()
     const path = join(folder, 'app.db')

@@ -188,7 +188,9 @@ function applyLog(
   const until = new Until(to, main.meta.sequence, environment.timeOf)
   let sequence = main.meta.sequence
   const applier = new GroupApplier(parts.space, parts.trees)
-  for (const found of kept.groupsAfter(sequence)) {
+  // What the backups reach needs no log, which may begin later.
+  const groups = sequence < until.sequence ? kept.groupsAfter(sequence) : []
+  for (const found of groups) {
     if (!until.takes(found)) break
     assertBegins(found, sequence)
     sequence = applyGroup(parts, applier, found, until.sequence)
@@ -268,7 +270,7 @@ class Until {
     const timeMs = this.#timeOf(group.body)
     if (to === undefined || 'sequence' in to) {
       this.timeMs = timeMs
-      return firstCommit <= this.sequence
+      return true
     }
     if (timeMs === undefined) {
       const problem = 'the log has no times: give a commit sequence'
