@@ -20,7 +20,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Random } from '@ringbolt/wal/simulation'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { PAGE_BYTES } from '../page/page.ts'
 import { checkFile } from './check-file.ts'
 import { attach, type Database, open } from './open.ts'
@@ -454,4 +454,84 @@ describe('incremental backups', () => {
     const exists = expect(restore({ from: full, target })).rejects
     await exists.toMatchObject({ code: 'RINGBOLT_EXISTS' })
   }, 60_000)
+})
+
+describe('restoring from a full backup that is none, or damaged', () => {
+  let folder: string
+  let full: string
+  let sound: Buffer
+  let target: string
+
+  beforeEach(async () => {
+    folder = folderOf()
+    full = join(folder, 'full.db')
+    target = join(folder, 'restored.db')
+    await using db = await open(join(folder, 'app.db'), OPTIONS)
+    await insertNotes(db, 1, 200)
+    await db.backup(full)
+    sound = readFileSync(full)
+  })
+
+  async function refused(code: RegExp, from = full): Promise<void> {
+    const before = statSync(from).isFile() ? readFileSync(from) : undefined
+    const error: unknown = await restore({ from, target }).catch((cause: unknown) => cause)
+    expect(error).toMatchObject({
+      code: expect.stringMatching(code),
+      message: expect.stringContaining(from),
+    })
+    if (before !== undefined) expect(readFileSync(from)).toEqual(before)
+    expect(othersIn(folder).filter((name) => /restored|part/.test(name))).toEqual([])
+  }
+
+  test('M8: a byte changed in any page: a typed error, or of no account', async () => {
+    const pages = sound.length / PAGE_BYTES
+    let refusals = 0
+    for (let page = 0; page < pages; page += page < 4 ? 1 : 3) {
+      const damaged = Buffer.from(sound)
+      damaged[page * PAGE_BYTES + 100]! ^= 0x10
+      writeFileSync(full, damaged)
+      const restored = await restore({ from: full, target }).catch((error: unknown) => error)
+      if (restored instanceof Error) {
+        refusals++
+        expect(restored).toMatchObject({ code: expect.stringMatching(/^RINGBOLT_/) })
+        expect(restored.message).toContain(full)
+      } else {
+        expect(await contentOf(target)).toEqual(await contentOf(join(folder, 'app.db')))
+        rmSync(target)
+        rmSync(`${target}-lock`, { force: true })
+      }
+      expect(othersIn(folder)).toEqual(['full.db'])
+    }
+    // All but one of the two metas, and what stands in no tree.
+    expect(refusals).toBeGreaterThan(pages / 6)
+  })
+
+  test("M8: cut off, empty, another program's, a folder: typed errors, and nothing is made", async () => {
+    for (const length of [100, PAGE_BYTES, 2 * PAGE_BYTES + 5, sound.length - PAGE_BYTES]) {
+      writeFileSync(full, sound.subarray(0, length))
+      await refused(/^RINGBOLT_(CORRUPT|FOREIGN)$/)
+    }
+    for (const content of [
+      '',
+      'id;name\n'.repeat(5000),
+      `SQLite format 3\0${'x'.repeat(40_000)}`,
+    ]) {
+      writeFileSync(full, content)
+      await refused(/^RINGBOLT_FOREIGN$/)
+    }
+    mkdirSync(join(folder, 'folder'))
+    await refused(/^RINGBOLT_IO$/, join(folder, 'folder'))
+  })
+
+  test('M8: onto the backup itself, a file, a folder: refused, and they stay as they are', async () => {
+    mkdirSync(join(folder, 'folder'))
+    for (const taken of [full, join(folder, 'app.db'), join(folder, 'folder')]) {
+      const failed = expect(restore({ from: full, target: taken })).rejects
+      await failed.toMatchObject({ code: 'RINGBOLT_EXISTS' })
+    }
+    const nowhere = expect(restore({ from: full, target: join(folder, 'none', 'x.db') })).rejects
+    await nowhere.toMatchObject({ code: 'RINGBOLT_NOT_FOUND' })
+    expect(readFileSync(full)).toEqual(sound)
+    expect(othersIn(folder).toSorted()).toEqual(['folder', 'full.db'])
+  })
 })
