@@ -7,7 +7,7 @@
  * A time limit or an abort counts until the command is in the ring: from then on it will be decided, whoever
  * waits. An awaited commit then waits for that; a blocking one throws, saying so.
  */
-import { type RingEnvironment, threadEnvironment, type WaitOptions } from '@ringbolt/ring'
+import type { RingEnvironment, WaitOptions } from '@ringbolt/ring'
 import { type LogClient, LogTimeoutError } from '@ringbolt/wal'
 import type { CommandBuilder } from '../sequencer/command.ts'
 import { PART_HEADER_BYTES, partsOf } from '../sequencer/parts.ts'
@@ -40,12 +40,13 @@ export class CommandClient {
   #inFlight = 0
   #longUnderWay = false
 
+  /** @param busy why another process did not let this one write */
   constructor(
     log: LogClient,
     refusals: RefusalReader,
     slot: number,
-    environment: RingEnvironment = threadEnvironment,
-    busy: () => Error = () => new Error('busy'),
+    environment: RingEnvironment,
+    busy: () => Error,
   ) {
     this.#log = log
     this.#refusals = refusals

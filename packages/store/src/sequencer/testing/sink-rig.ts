@@ -116,7 +116,7 @@ export class SinkRig {
     const producer = new RingProducer(ring, slot, this.#environment)
     const log = new LogClient(producer, this.marks, 'durable', this.#environment)
     const refusals = new RefusalReader(this.refusalsMemory, slot)
-    const commands = new CommandClient(log, refusals, slot, this.#environment)
+    const commands = new CommandClient(log, refusals, slot, this.#environment, neverBusy)
     return { producer, log, refusals, commands }
   }
 
@@ -160,4 +160,8 @@ export class SinkRig {
   records(): Buffer[] {
     return Array.from(this.log.read(), ({ record }) => Buffer.from(record))
   }
+}
+
+function neverBusy(): Error {
+  return new Error('refused as busy, with nobody else there')
 }
