@@ -4,8 +4,9 @@
  * further on may be reading there what it is going to be. Who goes through older states to the newest, as in recovery, writes
  * nothing before it is there.
  *
- * Threads: the sequencer's. What had to leave the cache in the middle of a group is kept on the heap: no more than
- * the group has made.
+ * Threads: the sequencer's. What had to leave the cache is kept on the heap. In the middle of a group: no more than the group
+ * has made. On the way through older states: every page that the log after the last checkpoint has changed and that the
+ * state still has, but for those in the cache.
  */
 import type { PageStore } from './page-loader.ts'
 
