@@ -161,7 +161,7 @@ class Look {
     for (const name of names) {
       const file = this.#open(name)
       if (file === undefined) continue
-      const read = readHeader(file, name)
+      const read = readHeader(file, epochOfName(name))
       file.close()
       if (!read.ok) {
         this.#find(name, read.byteOffset, epochOfName(name), read.mismatch)

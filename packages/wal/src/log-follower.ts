@@ -11,9 +11,9 @@ import { hex } from './group.ts'
 import { groupBytes, SEGMENT_FIRST_GROUP_OFFSET } from './layout.ts'
 import type { LogFile, LogStore } from './log-store.ts'
 import { lsnOf } from './lsn.ts'
-import { placeOf, readHeader } from './recovery-headers.ts'
+import { placeOf, readHeader, wrongLog } from './recovery-headers.ts'
 import { type ChainLink, chainMismatch, linkAfter } from './recovery-scan.ts'
-import { type SegmentHeader, segmentName } from './segment.ts'
+import { epochOfName, type SegmentHeader, segmentName } from './segment.ts'
 import { type GroupRead, SegmentReader } from './segment-reader.ts'
 import type { LogGroup } from './segmented-log-reader.ts'
 
@@ -129,16 +129,14 @@ export class LogFollower {
 
   #open(segment: string): { file: LogFile; header: SegmentHeader } {
     const file = this.#openFile(segment)
-    const read = readHeader(file, segment)
+    const read = readHeader(file, epochOfName(segment))
     if (read.ok && Buffer.compare(read.header.logId, this.#logId) === 0) {
       return { file, header: read.header }
     }
     file.close()
-    const place = placeOf(this.#store, segment, read.ok ? 0 : read.byteOffset)
-    const mismatch = read.ok
-      ? { what: 'log id', expected: 'this log’s', actual: 'another' }
-      : read.mismatch
-    throw new LogCorruptError(place, mismatch)
+    if (!read.ok)
+      throw new LogCorruptError(placeOf(this.#store, segment, read.byteOffset), read.mismatch)
+    throw wrongLog(this.#store, segment, this.#logId, read.header)
   }
 
   #openFile(segment: string): LogFile {

@@ -37,16 +37,11 @@ export function readHeaders(store: LogStore, options: RecoveryOptions): Named[] 
   const names = store.list().filter(isSegmentName).sort()
   let logId = options.logId
   const named = names.map((name): Named => {
-    const read = withFile(store, name, (file) => readHeader(file, name))
+    const read = withFile(store, name, (file) => readHeader(file, epochOfName(name)))
     if (read.ok) {
       logId ??= read.header.logId
       if (Buffer.compare(read.header.logId, logId) !== 0) {
-        const mismatch = {
-          what: 'log id',
-          expected: idText(logId),
-          actual: idText(read.header.logId),
-        }
-        throw new LogMismatchError(placeOf(store, name, 0), mismatch)
+        throw wrongLog(store, name, logId, read.header)
       }
     } else if (options.policy !== 'salvage') {
       throw headerError(store, name, read)
@@ -61,10 +56,22 @@ export function readHeaders(store: LogStore, options: RecoveryOptions): Named[] 
   return named
 }
 
-export function readHeader(file: LogFile, name: string): SegmentHeaderRead {
+export function readHeader(file: LogFile, firstEpoch: number): SegmentHeaderRead {
   const block = Buffer.alloc(SEGMENT_BLOCK_BYTES)
   const filled = file.readAt(0, block)
-  return decodeSegmentHeader(block.subarray(0, filled), file.length(), epochOfName(name))
+  return decodeSegmentHeader(block.subarray(0, filled), file.length(), firstEpoch)
+}
+
+/** For a segment of another log than the expected one. */
+export function wrongLog(
+  store: LogStore,
+  name: string,
+  logId: Uint8Array,
+  header: SegmentHeader,
+): LogMismatchError {
+  const expected = idText(logId)
+  const actual = idText(header.logId)
+  return new LogMismatchError(placeOf(store, name, 0), { what: 'log id', expected, actual })
 }
 
 function headerError(

@@ -260,7 +260,7 @@ function summarize(
   name: string,
   bad: string | undefined,
 ): Omit<LeftOut, 'segment' | 'keptAs'> {
-  const read = readHeader(file, name)
+  const read = readHeader(file, epochOfName(name))
   const byteLength = file.length()
   const common = { byteOffset: 0, byteLength, firstEpoch: epochOfName(name) }
   if (!read.ok) return { ...common, groupsSound: 0, reason: reasonOf(read.mismatch) }

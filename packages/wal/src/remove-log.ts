@@ -2,10 +2,9 @@
  * Removing a log whose records all stand elsewhere, durably. A crash in between leaves some of its
  * files, which the next call removes: whole or not, they say no more than what stands elsewhere.
  */
-import { LogMismatchError } from './errors.ts'
 import type { LogStore } from './log-store.ts'
-import { placeOf, readHeader, withFile } from './recovery-headers.ts'
-import { idText, isSegmentName, spareOrdinal, unfinishedOrdinal } from './segment.ts'
+import { readHeader, withFile, wrongLog } from './recovery-headers.ts'
+import { epochOfName, isSegmentName, spareOrdinal, unfinishedOrdinal } from './segment.ts'
 
 /**
  * Removes segments and spares, and leaves other files alone. Nobody may have the log open.
@@ -23,9 +22,7 @@ export function removeLog(store: LogStore, logId: Uint8Array): void {
 }
 
 function assertOwn(store: LogStore, name: string, logId: Uint8Array): void {
-  const read = withFile(store, name, (file) => readHeader(file, name))
+  const read = withFile(store, name, (file) => readHeader(file, epochOfName(name)))
   if (!read.ok || Buffer.compare(read.header.logId, logId) === 0) return
-  const expected = idText(logId)
-  const actual = idText(read.header.logId)
-  throw new LogMismatchError(placeOf(store, name, 0), { what: 'log id', expected, actual })
+  throw wrongLog(store, name, logId, read.header)
 }

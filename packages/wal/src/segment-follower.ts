@@ -15,20 +15,13 @@ import { isZero } from './frame.ts'
 import {
   GROUP_BYTES_MIN,
   GROUP_HEADER_BYTES,
-  SEGMENT_BLOCK_BYTES,
   SEGMENT_FIRST_GROUP_OFFSET,
   TERMINATOR_BYTES,
 } from './layout.ts'
 import type { LogFile, LogStore } from './log-store.ts'
+import { readHeader } from './recovery-headers.ts'
 import { type ChainLink, chainMismatch, linkAfter, linkOfHeader } from './recovery-scan.ts'
-import {
-  decodeSegmentHeader,
-  epochOfName,
-  idText,
-  isSegmentName,
-  type SegmentHeader,
-  type SegmentHeaderRead,
-} from './segment.ts'
+import { epochOfName, idText, isSegmentName, type SegmentHeader } from './segment.ts'
 import { type GroupRead, SegmentReader } from './segment-reader.ts'
 
 export interface FollowedSegment {
@@ -118,12 +111,6 @@ export class SegmentFolder {
       throw error
     }
   }
-}
-
-function readHeader(file: LogFile, firstEpoch: number): SegmentHeaderRead {
-  const block = new Uint8Array(SEGMENT_BLOCK_BYTES)
-  const filled = file.readAt(0, block)
-  return decodeSegmentHeader(block.subarray(0, filled), file.length(), firstEpoch)
 }
 
 /** The groups of one segment, from its first on. */
