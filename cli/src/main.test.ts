@@ -140,20 +140,21 @@ describe('M10: help and usage', () => {
   })
 
   test.each([
-    ['check'],
-    ['check', '--apply-log'],
-    ['stat'],
-    ['dump'],
-    ['wal'],
-    ['top'],
-    ['compact'],
-    ['backup', 'target'],
-    ['restore', 'target'],
-  ])("%s of no file, and of another program's: 3", async (command, ...targets) => {
+    ['RINGBOLT_NOT_FOUND', 'check'],
+    ['RINGBOLT_NOT_FOUND', 'check', '--apply-log'],
+    ['RINGBOLT_NOT_FOUND', 'stat'],
+    ['RINGBOLT_NOT_FOUND', 'dump'],
+    ['RINGBOLT_NOT_FOUND', 'wal'],
+    ['RINGBOLT_NOT_FOUND', 'top'],
+    ['RINGBOLT_NOT_FOUND', 'compact'],
+    ['RINGBOLT_NOT_FOUND', 'backup', 'target'],
+    ['RINGBOLT_IO', 'restore', 'target'],
+  ])("no file, and another program's: 3, %s: %s", async (missingCode, command, ...targets) => {
     const rest = targets.map((name) => (name.startsWith('-') ? name : join(folder, name)))
     const missing = await ringbolt(command, join(folder, 'missing.db'), ...rest)
     expect(missing).toMatchObject({ code: 3, stdout: '' })
-    expect(missing.stderr).toMatch(/RINGBOLT_NOT_FOUND|no such file/)
+    expect(missing.stderr).toContain(`${missingCode}: `)
+    expect(missing.stderr).toContain('missing.db')
     writeFileSync(path, 'a letter to somebody\n'.repeat(1000))
     const foreign = await ringbolt(command, path, ...rest)
     expect(foreign).toMatchObject({ code: 3, stdout: '' })
