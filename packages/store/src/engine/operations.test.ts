@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { open } from './open.ts'
 import { testFolders } from './testing/folders.ts'
 
 const folderOf = testFolders('operations')
@@ -49,7 +50,7 @@ test('M8: schedule and drill, followed word for word', async () => {
     const { stdout } = await run(process.execPath, [name], { cwd: folder })
     return stdout
   }
-  const [backUp = '', drill = '', live = '', , compact = ''] = programs
+  const [backUp = '', drill = '', live = '', before = '', compact = ''] = programs
   writeFileSync(join(folder, 'backup.mjs'), backUp)
   await expect(node(SERVICE)).rejects.toMatchObject({ signal: 'SIGKILL' })
   const files = readdirSync(join(folder, 'backups')).toSorted()
@@ -58,8 +59,8 @@ test('M8: schedule and drill, followed word for word', async () => {
   for (const suffix of ['', '-wal']) {
     renameSync(join(folder, `app.db${suffix}`), join(folder, `damaged.db${suffix}`))
   }
-  renameSync(join(folder, 'backups', files[0] ?? ''), join(folder, 'backups', 'full.db'))
-  await node(`import { restore } from "ringbolt"\n${live}`)
+  const named = (program: string): string => program.replace(/20[\dTZ.-]*-full\.db/, files[0]!)
+  await node(named(live))
   const count = `
     import { defineCollection, open } from "ringbolt"
     const notes = defineCollection()({ name: 'notes' })
@@ -67,6 +68,33 @@ test('M8: schedule and drill, followed word for word', async () => {
     console.log(db.collection(notes).count())
     await db.close()`
   expect(await node(count)).toBe('800\n')
+  expect(await node(named(before).replace('48_210', '250'))).toMatch(/sequence: 250,/)
   expect(await node(compact)).toMatch(/bytesAfter/)
   expect(await node(count)).toBe('800\n')
 }, 60_000)
+
+test('every figure and every error of the page is there', async () => {
+  const db = await open(':memory:')
+  const stats: unknown = db.stats()
+  await db.close()
+  const table = text.slice(text.indexOf('## Monitoring'), text.indexOf('## What to do'))
+  const cells = Array.from(table.matchAll(/^\| (`.*?) \|/gm), ([, cell = '']) => cell).slice(1)
+  const figures = cells.flatMap((cell) =>
+    Array.from(cell.matchAll(/`([\w.]+)`/g), ([, at = '']) => at),
+  )
+  expect(figures.length).toBeGreaterThan(6)
+  for (const figure of figures) expect(stats).toHaveProperty(figure, expect.any(Number))
+  const sources = new URL('../../src/', import.meta.url)
+  const files = [sources, new URL('../../wal/src/', sources), new URL('../../locks/src/', sources)]
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(
+        (name) => new URL(name, folder),
+      ),
+    )
+    .filter(({ pathname }) => pathname.endsWith('.ts') && !pathname.endsWith('.test.ts'))
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('')
+  const codes = Array.from(text.matchAll(/RINGBOLT_\w+/g), ([code]) => code)
+  expect(codes.length).toBeGreaterThan(20)
+  expect(codes.filter((code) => !files.includes(`'${code}'`))).toEqual([])
+})
