@@ -116,7 +116,6 @@ test('W6: folders that change names under their logs: refused, and each file sta
   renameSync(`${folders[0]}-aside`, folders[1])
   const before = folders.map(content)
   const replaced = expect.objectContaining({ code: 'RINGBOLT_REPLACED' })
-  const store = new FileStore(folders[0])
   for (const [at, log] of logs.entries()) {
     expect(() => log.truncateBefore(log.endLsn)).toThrow(
       expect.objectContaining({ code: 'RINGBOLT_POISONED', cause: replaced }),
@@ -124,16 +123,30 @@ test('W6: folders that change names under their logs: refused, and each file sta
     expect(() => log.close()).not.toThrow()
     expect(content(folders[at]!)).toEqual(before[at])
   }
-  expect(store.list().length).toBe(before[0]!.length)
-  renameSync(folders[0], `${folders[0]}-aside`)
+})
+
+test('W6: a folder with none of the files that are open is not used; one that has them is, whatever its inode', () => {
+  const folder = join(freshFolder(), 'wal')
+  const store = new FileStore(folder, { createFolder: true })
+  const file = store.create('open')
+  store.create('closed').close()
+  renameSync(folder, `${folder}-moved`)
   expect(() => store.list()).toThrow(io('ENOENT'))
-  mkdirSync(folders[0])
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'open'), 'another')
+  const replaced = expect.objectContaining({ code: 'RINGBOLT_REPLACED' })
   for (const use of ['list', 'syncFolder'] as const) expect(() => store[use]()).toThrow(replaced)
   for (const use of ['open', 'create', 'remove'] as const) {
     expect(() => store[use]('name')).toThrow(replaced)
   }
   expect(() => store.rename('a', 'b')).toThrow(replaced)
-  expect(readdirSync(folders[0])).toEqual([])
+  file.writeAt(0, [Buffer.from('mine')])
+  expect(readFileSync(join(folder, 'open'), 'utf8')).toBe('another')
+  expect(readFileSync(join(`${folder}-moved`, 'open'), 'utf8')).toBe('mine')
+  rmSync(join(folder, 'open'))
+  renameSync(join(`${folder}-moved`, 'open'), join(folder, 'open'))
+  expect(store.list()).toEqual(['open'])
+  file.close()
 })
 
 test.skipIf(process.getuid?.() === 0)('W6: a folder that cannot be written', () => {

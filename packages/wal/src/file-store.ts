@@ -6,8 +6,8 @@
  * failure names the operation, the path, the position and the system's reason.
  *
  * A store is of the folder that it was opened on. Before each use of a name its path is looked at: when another folder
- * stands there by now, nothing is done. Open files stay what they are, wherever they were moved. (A folder that was deleted
- * and made anew may get the same inode, and pass: it has none of the files.)
+ * stands there by now, with none of the files that are open here, nothing is done. Open files stay what they are, wherever
+ * they were moved. The folder's inode alone would not do: some file systems give it another number after a while.
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
@@ -33,12 +33,21 @@ class DiskFile implements LogFile {
   readonly name: string
   readonly #path: string
   readonly #descriptor: number
+  readonly #onClose: (file: DiskFile) => void
   #closed = false
 
-  constructor(name: string, path: string, descriptor: number) {
+  constructor(name: string, path: string, descriptor: number, onClose: (file: DiskFile) => void) {
     this.name = name
     this.#path = path
     this.#descriptor = descriptor
+    this.#onClose = onClose
+  }
+
+  /** Whether it still stands where it was opened. */
+  get hasItsName(): boolean {
+    const named = fs.lstatSync(this.#path, { bigint: true, throwIfNoEntry: false })
+    if (named === undefined) return false
+    return identityOf(named) === identityOf(fs.fstatSync(this.#descriptor, { bigint: true }))
   }
 
   readAt(position: number, target: Uint8Array): number {
@@ -103,6 +112,7 @@ class DiskFile implements LogFile {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#onClose(this)
     attempt('close', this.#path, {}, () => fs.closeSync(this.#descriptor))
   }
 
@@ -118,7 +128,8 @@ class DiskFile implements LogFile {
 export class FileStore implements LogStore {
   readonly location: string
   readonly #readOnly: boolean
-  readonly #identity: string
+  readonly #openFiles = new Set<DiskFile>()
+  #identity: string
 
   /**
    * @param folder the log's own folder
@@ -151,7 +162,7 @@ export class FileStore implements LogStore {
     const path = join(this.location, name)
     const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
     const descriptor = attempt('create', path, {}, () => fs.openSync(path, flags, FILE_MODE))
-    return new DiskFile(name, path, descriptor)
+    return this.#opened(name, path, descriptor)
   }
 
   rename(from: string, to: string): void {
@@ -175,12 +186,22 @@ export class FileStore implements LogStore {
     const now = attempt('look at folder', this.location, {}, () =>
       identityOf(fs.lstatSync(this.location, { bigint: true })),
     )
-    if (now !== this.#identity) throw new LogFolderReplacedError(this.location, this.#identity, now)
+    if (now === this.#identity) return
+    if (![...this.#openFiles].some((file) => file.hasItsName)) {
+      throw new LogFolderReplacedError(this.location, this.#identity, now)
+    }
+    this.#identity = now
+  }
+
+  #opened(name: string, path: string, descriptor: number): DiskFile {
+    const file = new DiskFile(name, path, descriptor, (closed) => this.#openFiles.delete(closed))
+    this.#openFiles.add(file)
+    return file
   }
 
   #regular(name: string, path: string, descriptor: number): LogFile {
     const stat = attempt('fstat', path, {}, () => fs.fstatSync(descriptor))
-    if (stat.isFile()) return new DiskFile(name, path, descriptor)
+    if (stat.isFile()) return this.#opened(name, path, descriptor)
     fs.closeSync(descriptor)
     throw new LogIoError('open', path, new Error('EINVAL: not a regular file'), { errno: 'EINVAL' })
   }
