@@ -16,7 +16,7 @@
  *     slot       arrival f64 | renewed f64, both monotonic ms | token u64 | pid u32 | checksum u32
  *     board      the holder's 60 | checksum u32 over the 60 before, xor the file's inode number
  *     statement  oldest needed u64 | started f64, wall ms | updates u64 | pid u32 | reached u64 |
- *                lock id u64 | checksum u32 over the 44 before
+ *                reserved 8 | checksum u32 over the 44 before
  *
  * The header is written once, before the file has its name, and never again. Records and slots are
  * overwritten in place by plain writes; a checksum tells a torn or foreign one, which is then read
@@ -79,8 +79,8 @@ export const STATEMENT_STARTED_FIELD: number = STATEMENT_OLDEST_FIELD + U64
 export const STATEMENT_UPDATES_FIELD: number = STATEMENT_STARTED_FIELD + F64
 export const STATEMENT_PID_FIELD: number = STATEMENT_UPDATES_FIELD + U64
 export const STATEMENT_REACHED_FIELD: number = STATEMENT_PID_FIELD + U32
-export const STATEMENT_LOCK_ID_FIELD: number = STATEMENT_REACHED_FIELD + U64
-export const STATEMENT_CHECKSUM_FIELD: number = STATEMENT_LOCK_ID_FIELD + U64
+const STATEMENT_TAIL_FIELD = STATEMENT_REACHED_FIELD + U64
+export const STATEMENT_CHECKSUM_FIELD: number = STATEMENT_TAIL_FIELD + 8
 export const STATEMENT_BYTES: number = STATEMENT_CHECKSUM_FIELD + U32
 
 export const PRESENCE_FILE_BYTES: number = STATEMENT_OFFSET + STATEMENT_BYTES

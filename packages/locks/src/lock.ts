@@ -114,17 +114,6 @@ export class Lock {
     return this.#queue.count()
   }
 
-  /** The first 64 bits of its id, as presences state them. */
-  get shortId(): bigint {
-    return BigInt(`0x${this.id.slice(0, 16)}`)
-  }
-
-  /** Throws when the path no longer names the file that was opened. One `lstat`. */
-  verify(): void {
-    this.#assertOpen()
-    assertSameFile(this.#platform, this.#file)
-  }
-
   /** Ends pending acquires with RINGBOLT_CLOSED, gives back what is held. Again is no error. */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return

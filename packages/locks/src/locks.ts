@@ -23,8 +23,6 @@ export interface LockOptions {
 export interface PresenceOptions extends LockOptions {
   /** The first statement; 0 (everything is needed) by default. */
   readonly oldestNeeded?: bigint
-  /** The lock that its owner goes by: others see when theirs is another one. */
-  readonly lock?: Lock
 }
 
 export interface Locks {
@@ -65,7 +63,6 @@ export function createLocks(platform: Platform): Locks {
       startPresence(platform, methods, folder, {
         method: checkedMethod(options.method) ?? (await methods.choose()),
         oldestNeeded: options.oldestNeeded ?? 0n,
-        lockId: options.lock?.shortId ?? 0n,
         staleMs: checkedStaleMs(options.staleMs),
       }),
 

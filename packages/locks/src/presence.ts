@@ -125,7 +125,6 @@ export const TEMPORARY_SUFFIX = '.presence.tmp'
 export interface StartOptions {
   readonly method: MethodName
   readonly oldestNeeded: bigint
-  readonly lockId: bigint
   readonly staleMs: number
 }
 
@@ -154,7 +153,7 @@ async function startOnce(
   platform: Platform,
   openClaim: OpenClaim,
   folder: string,
-  { method, oldestNeeded, lockId, staleMs }: StartOptions,
+  { method, oldestNeeded, staleMs }: StartOptions,
 ): Promise<Presence | null> {
   const { files, threads, clock } = platform
   const idBytes = platform.randomBytes(ID_BYTES)
@@ -170,7 +169,6 @@ async function startOnce(
     pid: threads.pid,
     startedMs: clock.wallMs(),
     updates: 0n,
-    lockId,
   }
   const loss = new AbortController()
   let claim: Claim | undefined

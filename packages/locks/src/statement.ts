@@ -3,7 +3,6 @@ import {
   checksumOf,
   STATEMENT_BYTES,
   STATEMENT_CHECKSUM_FIELD,
-  STATEMENT_LOCK_ID_FIELD,
   STATEMENT_OFFSET,
   STATEMENT_OLDEST_FIELD,
   STATEMENT_PID_FIELD,
@@ -24,8 +23,6 @@ export interface Statement {
   readonly startedMs: number
   /** How often it was changed. */
   readonly updates: bigint
-  /** The first 64 bits of the id of the lock that its owner goes by. 0: none. */
-  readonly lockId: bigint
 }
 
 export function writeStatement(file: OpenFile, statement: Statement): void {
@@ -36,7 +33,6 @@ export function writeStatement(file: OpenFile, statement: Statement): void {
   view.setFloat64(STATEMENT_STARTED_FIELD, statement.startedMs, true)
   view.setBigUint64(STATEMENT_UPDATES_FIELD, statement.updates, true)
   view.setUint32(STATEMENT_PID_FIELD, statement.pid, true)
-  view.setBigUint64(STATEMENT_LOCK_ID_FIELD, statement.lockId, true)
   view.setUint32(STATEMENT_CHECKSUM_FIELD, checksumOf(bytes, 0, STATEMENT_CHECKSUM_FIELD), true)
   file.write(STATEMENT_OFFSET, bytes)
 }
@@ -58,7 +54,6 @@ export function readStatement(file: OpenFile): Statement | null {
       pid: view.getUint32(STATEMENT_PID_FIELD, true),
       startedMs: view.getFloat64(STATEMENT_STARTED_FIELD, true),
       updates: view.getBigUint64(STATEMENT_UPDATES_FIELD, true),
-      lockId: view.getBigUint64(STATEMENT_LOCK_ID_FIELD, true),
     }
   }
   return null

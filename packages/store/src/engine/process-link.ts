@@ -15,7 +15,6 @@ import {
   openLock,
   openPresence,
   type Presence,
-  type Statement,
   type StatementWatch,
   watchPresence,
 } from '@ringbolt/locks'
@@ -97,11 +96,10 @@ export class ProcessLink implements Neighbours {
 
   /**
    * Who is there, if that may have changed. The lock is held.
-   * @throws LockError when it is not, or no longer, the lock that all go by
+   * @throws LockError when the folder of the processes is gone
    */
   async look(): Promise<void> {
     const nowMs = performance.now()
-    this.#lock.verify()
     const changedMs = statSync(this.#folder, { throwIfNoEntry: false })?.mtimeMs
     if (changedMs === undefined) throw this.#noFolder()
     if (changedMs === this.#folderChangedMs && nowMs - this.#lookedAtMs < DEATHS_AGE_MS) return
@@ -111,7 +109,6 @@ export class ProcessLink implements Neighbours {
     const there = new Set<string>()
     for (const entry of await listPresence(this.#folder)) {
       if (entry.state === 'dead' || entry.path === this.#presence?.path) continue
-      if (entry.state === 'live') this.#assertSameLock(entry)
       there.add(entry.path)
       if (!this.#others.has(entry.path)) this.#watch(entry.path)
     }
@@ -121,17 +118,6 @@ export class ProcessLink implements Neighbours {
       this.#others.delete(path)
     }
     this.#needsAtMs = 0
-  }
-
-  /** Somebody who came when the lock's file was gone has made another one: neither would exclude the other. */
-  #assertSameLock({ path, statement }: { path: string; statement: Statement | null }): void {
-    if (statement === null || statement.lockId === this.#lock.shortId) return
-    const { pid } = statement
-    throw new LockError(
-      'RINGBOLT_LOCK_REPLACED',
-      `${this.#lock.path} is not the file that process ${pid} locks: it was deleted or replaced while that process had the database open`,
-      { path: this.#lock.path, pid, presence: path },
-    )
   }
 
   #noFolder(): LockError {
@@ -199,8 +185,7 @@ export class ProcessLink implements Neighbours {
 
   async #appear(): Promise<void> {
     if (!existsSync(this.#folder)) mkdirSync(this.#folder, { mode: 0o700 })
-    const { method } = this.#lock
-    this.#presence = await openPresence(this.#folder, { method, lock: this.#lock })
+    this.#presence = await openPresence(this.#folder, { method: this.#lock.method })
     await this.look()
   }
 
