@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 describe('exit codes and help', () => {
-  test.each(['documents', 'log', 'deaths', 'kill'])(
+  test.each(['documents', 'log', 'deaths', 'kill', 'kill-processes'])(
     '%s --help shows options and examples',
     async (command) => {
       const { code, stdout } = await runCommand([command, '--help'])
@@ -42,6 +42,7 @@ describe('exit codes and help', () => {
     [['documents', '--cache-bytes', '1000'], 'a whole number from 1048576'],
     [['documents', '--record-bytes', '64'], 'unknown option'],
     [['documents', '--processes', '0'], 'a whole number from 1'],
+    [['kill-processes', '--processes', '1'], 'a whole number from 2'],
     [['documents', '--kill', 'often'], 'a time in seconds'],
     [['documents', '--report', 'page.txt'], 'a file named *.html'],
     [['shake'], 'unknown command'],

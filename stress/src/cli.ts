@@ -8,6 +8,7 @@ import { deaths } from './deaths.ts'
 import { DOCUMENT_SETTINGS_DEFAULT, type DocumentSettings } from './documents/document-settings.ts'
 import { backupsExist } from './harness/backup.ts'
 import { PROCESSES_DEFAULT, runHarness } from './harness/harness.ts'
+import { PROCESS_KILLS_DEFAULT, processKills } from './harness/process-kills.ts'
 import { writeRunReport } from './harness/run-report.ts'
 import { killRounds } from './kill-rounds.ts'
 import { createProgress, type ProgressView } from './progress.ts'
@@ -50,7 +51,7 @@ interface RunFlags extends FolderFlags {
   readonly watchdogSeconds: number
 }
 
-interface DocumentFlags extends FolderFlags {
+interface DocumentLoadFlags extends FolderFlags {
   readonly workers: number
   readonly sync: Settings['sync']
   readonly inFlight: number
@@ -59,9 +60,12 @@ interface DocumentFlags extends FolderFlags {
   readonly checkpointLogBytes: number
   readonly syncDelayMs: number
   readonly watchdogSeconds: number
-  readonly seconds: number
   readonly processes: number
   readonly documents: number
+}
+
+interface DocumentFlags extends DocumentLoadFlags {
+  readonly seconds: number
   readonly kill: number
   readonly backup: number
   readonly heartbeat: number
@@ -163,6 +167,31 @@ function withRunOptions(command: Command): Command {
     .option('--segment-bytes <n>', 'size of a segment file', wholeNumber(8192), d.segmentBytes)
 }
 
+/** The options that every run of processes on one database takes. */
+function withDocumentOptions(
+  command: Command,
+  d: Omit<DocumentSettings, 'seed'>,
+  processes: Option,
+): Command {
+  const inFlightMax = d.lanes
+  return withLoadOptions(command, { ...SETTINGS_DEFAULT, ...d, inFlightMax })
+    .addOption(processes)
+    .option('--documents <n>', 'live documents of a worker at most', wholeNumber(1), d.documentsMax)
+    .option('--cache-bytes <n>', 'shared memory for pages', wholeNumber(2 ** 20), d.cacheBytes)
+    .option(
+      '--checkpoint-log-bytes <n>',
+      'how much log begins a checkpoint',
+      wholeNumber(1),
+      d.checkpointLogBytes,
+    )
+}
+
+function processesOption(min: number, byDefault: number): Option {
+  return new Option('--processes <n>', 'processes that share the database')
+    .argParser(wholeNumber(min, 64))
+    .default(byDefault)
+}
+
 function settingsOf(flags: RunFlags, seed: number): Settings {
   const { min, max } = flags.recordBytes ?? RECORD_BYTES_DEFAULT
   return {
@@ -227,7 +256,7 @@ function replayOf(command: string, seed?: number): string {
   return ['pnpm stress', command, ...added, ...given].join(' ')
 }
 
-function documentSettingsOf(flags: DocumentFlags, seed: number): DocumentSettings {
+function documentSettingsOf(flags: DocumentLoadFlags, seed: number): DocumentSettings {
   return {
     seed,
     workers: flags.workers,
@@ -247,20 +276,15 @@ const program = new Command('stress')
   .exitOverride()
   .addHelpText('after', EXIT_HELP)
 
-withLoadOptions(
+withDocumentOptions(
   program
     .command('documents')
     .description(
       'The harness: processes with pools of workers insert, update, delete and read documents of one database; workers and whole processes are killed and replaced; in the end every document is compared. Writes a page of charts.',
     ),
-  { ...SETTINGS_DEFAULT, workers: 2 },
+  { ...DOCUMENT_SETTINGS_DEFAULT, workers: 2 },
+  processesOption(1, PROCESSES_DEFAULT),
 )
-  .option(
-    '--processes <n>',
-    'processes that share the database',
-    wholeNumber(1, 64),
-    PROCESSES_DEFAULT,
-  )
   .option('--seconds <n>', 'how long they write', seconds, 30)
   .option(
     '--kill <seconds>',
@@ -274,24 +298,6 @@ withLoadOptions(
     'a line that stays so often, and none for each kill: for runs of hours',
     interval,
     0,
-  )
-  .option(
-    '--documents <n>',
-    'live documents of a worker at most',
-    wholeNumber(1),
-    DOCUMENT_SETTINGS_DEFAULT.documentsMax,
-  )
-  .option(
-    '--cache-bytes <n>',
-    'shared memory for pages',
-    wholeNumber(2 ** 20),
-    DOCUMENT_SETTINGS_DEFAULT.cacheBytes,
-  )
-  .option(
-    '--checkpoint-log-bytes <n>',
-    'how much log begins a checkpoint',
-    wholeNumber(1),
-    DOCUMENT_SETTINGS_DEFAULT.checkpointLogBytes,
   )
   .option(
     '--report <file.html>',
@@ -399,6 +405,31 @@ Examples:
   .action(async (flags: RunFlags & { rounds: number }) => {
     await carryOut('kill', flags, (seed, folder, progress) =>
       killRounds({ settings: settingsOf(flags, seed), rounds: flags.rounds }, folder, progress),
+    )
+  })
+
+withDocumentOptions(
+  program
+    .command('kill-processes')
+    .description(
+      'SIGKILL again and again on one of several processes that share a database: in its turn, while it waits, in a checkpoint, while it starts. The others go on, the killed one is started again, and each compares everything that was acknowledged.',
+    ),
+  PROCESS_KILLS_DEFAULT,
+  processesOption(2, 3),
+)
+  .option('--rounds <n>', 'how often', wholeNumber(1, 100_000), 200)
+  .option('--close-every <n>', 'rounds after which all close', wholeNumber(1), 20)
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ pnpm stress kill-processes
+  $ pnpm stress kill-processes --rounds 20 --processes 2 --seed 7 --json
+  $ pnpm stress kill-processes --checkpoint-log-bytes 20000 --sync-delay-ms 2`,
+  )
+  .action(async (flags: DocumentLoadFlags & { rounds: number; closeEvery: number }) => {
+    await carryOut('kill-processes', flags, (seed, folder, progress) =>
+      processKills({ ...flags, settings: documentSettingsOf(flags, seed) }, folder, progress),
     )
   })
 

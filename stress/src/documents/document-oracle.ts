@@ -26,13 +26,17 @@ export interface DocumentOracleResult {
   readonly findingCount: number
 }
 
+/** What of a collection, or of a snapshot's, is needed to prove it. */
+type ProvedItems = Pick<Items, 'count' | 'findUnique' | 'get'>
+
 const FINDINGS_KEPT = 100
 /** Of each lane's deleted documents the newest are looked for one by one; O3 finds the others. */
 const DELETED_KEPT = 1000
 
 export class DocumentOracle {
-  readonly #collection: Items
+  readonly #collection: ProvedItems
   readonly #rules: LaneRules
+  readonly #followed: Map<number, Lane>
   readonly #contents: Contents
   readonly #findings: string[] = []
   #findingCount = 0
@@ -41,9 +45,14 @@ export class DocumentOracle {
   #lanes = 0
   #unacknowledgedCommitted = 0
 
-  constructor(collection: Items, rules: LaneRules) {
+  /**
+   * @param followed lanes by place, as far as earlier proofs have come; this one goes on from there, and looks one
+   * by one only for what was deleted since
+   */
+  constructor(collection: ProvedItems, rules: LaneRules, followed = new Map<number, Lane>()) {
     this.#collection = collection
     this.#rules = rules
+    this.#followed = followed
     this.#contents = new Contents(rules.seed)
   }
 
@@ -57,7 +66,7 @@ export class DocumentOracle {
   ): Promise<DocumentOracleResult> {
     const places = Math.max(atLeast.length, atMost.length)
     for (let place = 0; place < places; place++) {
-      this.#proveLane(laneAt(this.#rules, place), atLeast[place] ?? 0, atMost[place] ?? 0)
+      this.#proveLane(this.#laneAt(place), atLeast[place] ?? 0, atMost[place] ?? 0)
       // Progress, signals and timers of the run go on in between.
       await new Promise((resolve) => setImmediate(resolve))
     }
@@ -73,6 +82,12 @@ export class DocumentOracle {
       findings: this.#findings,
       findingCount: this.#findingCount,
     }
+  }
+
+  #laneAt(place: number): Lane {
+    const lane = this.#followed.get(place) ?? laneAt(this.#rules, place)
+    this.#followed.set(place, lane)
+    return lane
   }
 
   #proveLane(lane: Lane, atLeast: number, atMost: number): void {

@@ -45,6 +45,8 @@ class FakeProcess implements RunningProcess {
       silenceMs: 1,
     }),
     backup: async () => await Promise.reject(new Error('a fake has none')),
+    checkpoint: async () => null,
+    prove: async () => await Promise.reject(new Error('a fake has nothing to compare')),
     watch: async ({ incarnations }) => {
       this.watched = incarnations
       return null

@@ -17,6 +17,7 @@ import type { ProcessSample, ProcessWork, QuestionKind, Questions } from './proc
 import type { RunEvent } from './run-data.ts'
 import { KillSchedule } from './schedule.ts'
 import { type Said, Timeline } from './timeline.ts'
+import { pause, withBound } from './waiting.ts'
 
 export interface CoordinatorOptions {
   readonly settings: DocumentSettings
@@ -480,21 +481,4 @@ function tooSilent(silentMs: number, boundMs: number, { at }: Slot): string {
 
 function firstsOf(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, at) => first + at)
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-/** Undefined: it took longer. */
-async function withBound<T>(promise: Promise<T>, boundMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), boundMs)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -103,6 +103,10 @@ export class DatabaseProcess implements RunningProcess {
     })
   }
 
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal)
+  }
+
   async kill(): Promise<ProcessEnd> {
     this.#child.kill('SIGKILL')
     return await this.ended

@@ -5,10 +5,7 @@
  */
 import { cpus, platform } from 'node:os'
 import { Random } from '@ringbolt/wal/simulation'
-import { checkFile, open } from 'ringbolt'
-import { itemsOf } from '../documents/collection.ts'
-import { DocumentOracle } from '../documents/document-oracle.ts'
-import { type DocumentSettings, lanesOf, openOptionsOf } from '../documents/document-settings.ts'
+import type { DocumentSettings } from '../documents/document-settings.ts'
 import { figuresIn, latencyRows } from '../figures.ts'
 import { outcomeOf } from '../outcome.ts'
 import type { ProgressView } from '../progress.ts'
@@ -18,8 +15,9 @@ import { createSideFile, readSideFile } from '../side-file.ts'
 import { Coordinator } from './coordinator.ts'
 import { DatabaseProcess } from './database-process.ts'
 import { byIncarnation, writeOperationLog } from './operation-log.ts'
+import { prove } from './proof.ts'
 import { RUN_DATA_FORMAT, RUN_DATA_VERSION, type RunData, type RunTotals } from './run-data.ts'
-import { type Evidence, eventsOf, type Proof, verdictsOn } from './run-verdicts.ts'
+import { type Evidence, eventsOf, verdictsOn } from './run-verdicts.ts'
 
 export interface HarnessOptions {
   readonly settings: DocumentSettings
@@ -62,7 +60,7 @@ export async function runHarness(
   const failures = [...coordinator.failures]
   const acknowledged = readSideFile(folder.sideFile)
   progress.note('every acknowledged document is compared, then the file is walked')
-  const proof = await outcomeOf(prove(settings, folder, acknowledged))
+  const proof = await outcomeOf(prove(settings, folder.database, acknowledged))
   if (!proof.ok) failures.push(String(proof.error))
   const evidence: Evidence = {
     settings,
@@ -102,24 +100,6 @@ export async function runHarness(
     })
   }
   return { report, data: dataOf(options, coordinator, evidence, { ...report, proved }) }
-}
-
-async function prove(
-  settings: DocumentSettings,
-  folder: RunFolder,
-  acknowledged: readonly number[],
-): Promise<Proof> {
-  const begunMs = performance.now()
-  const db = await open(folder.database, openOptionsOf(settings))
-  const openMs = performance.now() - begunMs
-  const oracle = new DocumentOracle(itemsOf(db), lanesOf(settings))
-  const result = await oracle.prove(acknowledged)
-  await db.close()
-  return {
-    openMs,
-    result,
-    structure: checkFile(folder.database).findings.map(({ message }) => message),
-  }
 }
 
 function totalsOf(coordinator: Coordinator, evidence: Evidence): RunTotals {

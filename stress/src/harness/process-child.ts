@@ -5,15 +5,17 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Random } from '@ringbolt/wal/simulation'
 import { type Database, open } from 'ringbolt'
-import { itemsOf } from '../documents/collection.ts'
+import { items, itemsOf } from '../documents/collection.ts'
 import { startDocumentLoad } from '../documents/document-load.ts'
+import { DocumentOracle, type DocumentOracleResult } from '../documents/document-oracle.ts'
 import { lanesOf, openOptionsOf } from '../documents/document-settings.ts'
 import { FreshnessWatch } from '../documents/freshness.ts'
+import type { Lane } from '../documents/lane.ts'
 import { SilenceError } from '../errors.ts'
 import { countsSince } from '../latencies.ts'
 import { type Load, SilenceMeter } from '../load.ts'
 import { failureOf } from '../outcome.ts'
-import { SideFile } from '../side-file.ts'
+import { readSideFile, SideFile } from '../side-file.ts'
 import { backUp } from './backup.ts'
 import { countersOf } from './database-counters.ts'
 import type { ProcessMessage, ProcessSample, ProcessWork, Question } from './process-protocol.ts'
@@ -26,6 +28,8 @@ class HarnessProcess {
   readonly #db: Database
   readonly #load: Load
   readonly #freshness: FreshnessWatch
+  /** By the proofs that were asked for. */
+  readonly #followed = new Map<number, Lane>()
   readonly #random: Random
   readonly #silence: SilenceMeter
   readonly #delay = monitorEventLoopDelay({ resolution: 5 })
@@ -65,12 +69,28 @@ class HarnessProcess {
         return (await this.#load.kill(question.kill, this.#random)) ?? null
       case 'backup':
         return await backUp(this.#db, question.target)
+      case 'checkpoint':
+        await this.#db.checkpoint()
+        return null
+      case 'prove':
+        return await this.#prove()
       case 'watch':
         this.#freshness.watch(question.incarnations)
         return null
       case 'stop':
         return await this.#stop()
     }
+  }
+
+  /** The counts before the snapshot must be in it; those after it bound what may be. */
+  async #prove(): Promise<DocumentOracleResult> {
+    const { settings, sideFilePath } = this.#work
+    const atLeast = readSideFile(sideFilePath)
+    using snapshot = this.#db.snapshot()
+    const atMost = readSideFile(sideFilePath)
+    const collection = snapshot.collection(items)
+    const oracle = new DocumentOracle(collection, lanesOf(settings), this.#followed)
+    return await oracle.prove(atLeast, atMost)
   }
 
   async #stop(): Promise<ProcessSample> {

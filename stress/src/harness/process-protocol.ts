@@ -1,5 +1,6 @@
 /** What a process of the harness and the one that directs it say to each other, as JSON over Node's channel. */
 
+import type { DocumentOracleResult } from '../documents/document-oracle.ts'
 import type { DocumentSettings } from '../documents/document-settings.ts'
 import type { Kill, KillKind } from '../load.ts'
 import type { BackupResult } from './backup.ts'
@@ -50,6 +51,9 @@ export interface Questions {
     readonly answer: Kill | null
   }
   readonly backup: { readonly asked: { readonly target: string }; readonly answer: BackupResult }
+  readonly checkpoint: { readonly asked: object; readonly answer: null }
+  /** The newest state, compared with all that was acknowledged to anybody, while all write on. */
+  readonly prove: { readonly asked: object; readonly answer: DocumentOracleResult }
   /** Whose acknowledgements this process is to look for in the database. */
   readonly watch: {
     readonly asked: { readonly incarnations: readonly number[] }

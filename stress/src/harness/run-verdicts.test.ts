@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { DOCUMENT_SETTINGS_DEFAULT } from '../documents/document-settings.ts'
 import type { Verdict } from '../verdicts.ts'
+import type { Proof } from './proof.ts'
 import type { RunEvent } from './run-data.ts'
-import { type Evidence, type Proof, verdictsOn } from './run-verdicts.ts'
+import { type Evidence, verdictsOn } from './run-verdicts.ts'
 
 const MIB = 1024 * 1024
 

@@ -1,6 +1,5 @@
 /** What a run of the harness was to prove, and whether it did. Pure: evidence in, verdicts out. */
 
-import type { DocumentOracleResult } from '../documents/document-oracle.ts'
 import type { DocumentSettings } from '../documents/document-settings.ts'
 import { thousands } from '../report.ts'
 import {
@@ -10,6 +9,7 @@ import {
   SCHEDULING_MAX_MS,
   type Verdict,
 } from '../verdicts.ts'
+import type { Proof } from './proof.ts'
 import type { RunEvent } from './run-data.ts'
 
 export interface Evidence {
@@ -28,13 +28,6 @@ export interface Evidence {
   readonly events: readonly RunEvent[]
   /** Of the life that lasted longest. */
   readonly rssBytes: readonly number[]
-}
-
-export interface Proof {
-  readonly openMs: number
-  readonly result: DocumentOracleResult
-  /** What the walk of the closed file found, one line each. */
-  readonly structure: readonly string[]
 }
 
 export function verdictsOn(evidence: Evidence): Verdict[] {
@@ -56,7 +49,10 @@ export function eventsOf<K extends RunEvent['kind']>(
   return events.filter((event): event is Extract<RunEvent, { kind: K }> => event.kind === kind)
 }
 
-function oracleVerdict({ proof, acknowledged }: Evidence): Verdict {
+export function oracleVerdict({
+  proof,
+  acknowledged,
+}: Pick<Evidence, 'proof' | 'acknowledged'>): Verdict {
   const proved = proof?.result.operations ?? 0
   const found = proof?.result.findingCount ?? 0
   return {
@@ -78,7 +74,11 @@ function structureVerdict(proof: Proof | undefined): Verdict {
   }
 }
 
-function freshnessVerdict({ processes, freshnessChecks, staleReads }: Evidence): Verdict {
+export function freshnessVerdict({
+  processes,
+  freshnessChecks,
+  staleReads,
+}: Pick<Evidence, 'processes' | 'freshnessChecks' | 'staleReads'>): Verdict {
   const who = processes === 1 ? 'thread' : 'process'
   return {
     name: `what is acknowledged to one ${who} is seen by the next read of another`,
