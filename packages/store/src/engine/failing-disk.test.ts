@@ -1,12 +1,12 @@
 /** Disks that fail: whoever waits is told the cause, nothing is accepted after it, and what was promised is there. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { checkFile } from './check-file.ts'
 import { attach, open } from './open.ts'
 import { blobs, notes, textOf } from './testing/collections.ts'
+import { enlarge, smallDisk } from './testing/disks.ts'
 import { testFolders } from './testing/folders.ts'
 import { startThread } from './testing/threads.ts'
 
@@ -14,35 +14,10 @@ const folderOf = testFolders('disk')
 const MIB = 1024 * 1024
 
 describe('a disk that is full: a small tmpfs', () => {
-  let disk: string | undefined
-
-  afterEach(() => {
-    if (disk === undefined) return
-    // Says EBUSY when a file of the database is still open.
-    expect(spawnSync('umount', [disk], { encoding: 'utf8' }).stderr).toBe('')
-    rmSync(disk, { recursive: true, force: true })
-    disk = undefined
-  })
-
-  function mount(sizeMiB: number): string | undefined {
-    const folder = mkdtempSync(join(tmpdir(), 'ringbolt-full-'))
-    const { status } = spawnSync('mount', [
-      '-t',
-      'tmpfs',
-      '-o',
-      `size=${sizeMiB}m`,
-      'tmpfs',
-      folder,
-    ])
-    if (status === 0) disk = folder
-    else rmSync(folder, { recursive: true })
-    return disk
-  }
-
   test('S9: it fills up while threads write: all are told, what was acknowledged is there on a larger one', async ({
     skip,
   }) => {
-    const folder = mount(6)
+    const folder = smallDisk(6)
     if (folder === undefined) return skip('no right to mount a small file system')
     const path = join(folder, 'app.db')
     const db = await open(path, {
@@ -77,7 +52,7 @@ describe('a disk that is full: a small tmpfs', () => {
     expect(collection.count()).toBeGreaterThanOrEqual(acknowledged.length)
     await expect(db.close()).rejects.toThrow(/ENOSPC/)
 
-    spawnSync('mount', ['-o', 'remount,size=64m', folder])
+    enlarge(folder, 64)
     const again = await open(path, { collections: [notes], cacheBytes: 4 * MIB })
     const found = again.collection(notes)
     for (const id of acknowledged) expect(found.get(id)?.text).toBe(textOf(id, 0, 800))
@@ -90,12 +65,12 @@ describe('a disk that is full: a small tmpfs', () => {
   test('a database that does not fit is refused at open, and can be made later', async ({
     skip,
   }) => {
-    const folder = mount(1)
+    const folder = smallDisk(1)
     if (folder === undefined) return skip('no right to mount a small file system')
     const path = join(folder, 'app.db')
     const options = { collections: [notes], cacheBytes: 2 * MIB }
     await expect(open(path, options)).rejects.toThrow(/ENOSPC/)
-    spawnSync('mount', ['-o', 'remount,size=64m', folder])
+    enlarge(folder, 64)
     const db = await open(path, options)
     await db.collection(notes).insert({ writer: 1, text: 'x' })
     await db.close()

@@ -1,9 +1,8 @@
 /** Several handles, and several processes, on one database: L1, M2, M3, M4. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { METHOD_NAMES } from '@ringbolt/locks'
 import { Random } from '@ringbolt/wal/simulation'
@@ -12,6 +11,7 @@ import { checkFile } from './check-file.ts'
 import { type Database, open } from './open.ts'
 import type { OpenOptions } from './options.ts'
 import { cells, notes, textOf } from './testing/collections.ts'
+import { type Elsewhere, elsewhere as startElsewhere } from './testing/elsewhere.ts'
 import { testFolders } from './testing/folders.ts'
 
 const makeFolder = testFolders('processes')
@@ -172,27 +172,8 @@ describe('two handles in one process', () => {
   })
 })
 
-/** A process of its own that runs a module's text, and tells by lines. */
-function elsewhere(
-  path: string,
-  body: string,
-  under: readonly string[] = [],
-): { next: () => Promise<string>; child: ReturnType<typeof spawn> } {
-  const url = (name: string): string => JSON.stringify(new URL(name, import.meta.url).href)
-  const program = `
-    import { open } from ${url('./open.js')}
-    import { cells, notes } from ${url('./testing/collections.js')}
-    const db = await open(${JSON.stringify(path)}, { ...${JSON.stringify(SMALL)}, collections: [cells, notes] })
-    ${body}
-    await db.close()
-    console.log('closed')`
-  const [command, ...args] = [...under, process.execPath, '--input-type=module', '--eval', program]
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  return { child, next: async () => String((await lines.next()).value) }
+function elsewhere(path: string, body: string, under: readonly string[] = []): Elsewhere {
+  return startElsewhere(path, body, { options: SMALL, under })
 }
 
 describe('several processes', () => {
