@@ -51,7 +51,7 @@ function flockOpener(): OpenClaim {
 async function lockfileOpener(): Promise<OpenClaim> {
   try {
     const { LockfileClaim } = await import('./lockfile-claim.ts')
-    return async (target, lost) => new LockfileClaim(files, target, lost)
+    return async (target, lost) => new LockfileClaim(nodePlatform, target, lost)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw unavailable('lockfile', `proper-lockfile does not load: ${reason}`, error)
