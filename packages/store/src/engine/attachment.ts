@@ -42,7 +42,7 @@ export interface StoreHandle extends StoreMemory {
   /** Undefined: no other process can have it open. */
   readonly lockPath: string | undefined
   readonly readStalenessMs: number
-  /** By the wall clock. */
+  /** By `machineMs`. */
   readonly openedAtMs: number
 }
 

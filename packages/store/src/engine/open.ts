@@ -21,7 +21,7 @@ import { integrityCheck, type LiveIntegrityOptions } from './integrity-check.ts'
 import type { IntegrityReport } from './integrity-report.ts'
 import type { OpenOptions } from './options.ts'
 import { StatsBoard, type StoreStats } from './stats.ts'
-import { openOwner } from './store-owner.ts'
+import { machineMs, openOwner } from './store-owner.ts'
 
 const neverWoken = new AtomicsMemory(new SharedArrayBuffer(4))
 
@@ -170,7 +170,7 @@ export class Database extends Documents {
   stats(): StoreStats {
     const { engine, handle } = this.#attachment
     const newest = this.isClosed ? 0 : engine.latest.sequence
-    return this.#stats.read(Date.now() - handle.openedAtMs, newest)
+    return this.#stats.read(machineMs() - handle.openedAtMs, newest)
   }
 }
 

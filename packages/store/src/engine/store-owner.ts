@@ -37,8 +37,13 @@ export async function openOwner(path: string, options: OpenOptions): Promise<Sto
     mainPath,
     lockPath,
     readStalenessMs: options.readStalenessMs ?? 0,
-    openedAtMs: Date.now(),
+    openedAtMs: machineMs(),
   })
+}
+
+/** Monotonic, and the same in all threads: `performance.now` counts from the start of each. */
+export function machineMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n)
 }
 
 /** The worker that becomes the sequencer. */
