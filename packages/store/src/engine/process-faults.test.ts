@@ -98,6 +98,37 @@ describe('a disk that fails under two processes', () => {
     expect(checkFile(path).findings).toEqual([])
   })
 
+  test('S9 M4: the kernel makes it read-only: each is told so, and after its repair all is there', async ({
+    skip,
+  }) => {
+    const disk = fragileDisk(32)
+    if (disk === undefined) return skip('no right to mount an ext4')
+    const path = join(disk.folder, 'app.db')
+    const processes = [1, 2].map((writer) => elsewhere(path, WRITER(writer), { options: SMALL }))
+    const acknowledged: number[] = []
+    for (const process of processes) {
+      for (let count = 0; count < 50; count++) acknowledged.push(Number(await process.next()))
+    }
+    disk.fail()
+    const ends = await Promise.all(processes.map((process) => untilItEnds(process, acknowledged)))
+    for (const [at, process] of processes.entries()) {
+      expect(ends[at]?.ended).toMatch(/^ended RINGBOLT_POISONED .*EROFS/)
+      expect(await process.next()).toMatch(/^late RINGBOLT_POISONED .*EROFS/)
+    }
+    await expect(open(path, { ...SMALL, busyTimeout: 1000 })).rejects.toThrow(/EROFS/)
+    for (const process of processes) {
+      process.tell()
+      expect(await process.next()).toMatch(/^close RINGBOLT_.*EROFS/)
+      await process.ended()
+    }
+    disk.repair()
+    const db = await opened(path)
+    await expectAll(db, acknowledged)
+    await db.collection(notes).insert({ writer: 9, text: 'writable again' })
+    await db.close()
+    expect(checkFile(path).findings).toEqual([])
+  })
+
   test('S9 M4: its folders take no new files: each is told so, and afterwards all is there', async ({
     skip,
   }) => {
@@ -142,6 +173,8 @@ describe('calls of one process that fail, beside another that writes', () => {
     ['fdatasync', 'EIO', 90, ANY],
     ['pwritev', 'EIO', 12, ANY],
     ['pwritev', 'ENOSPC', 90, ANY],
+    ['pwrite64', 'EIO', 30, ANY],
+    ['fdatasync', 'EIO', 2, 'app.db'],
   ])(
     'S9 M4: %s: %s at call %i of %s: it is told so, the other goes on with everything',
     async (call, errno, when, file) => {
