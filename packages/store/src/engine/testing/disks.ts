@@ -75,9 +75,14 @@ export function fragileDisk(sizeMiB: number): FragileDisk | undefined {
   return isMounted ? disk : undefined
 }
 
-/** Says EBUSY when a file of the database is still open. */
+/** Says EBUSY when a file of the database is still open, and leaves nothing mounted then either. */
 function umount(folder: string): void {
-  must('umount', folder)
+  try {
+    must('umount', folder)
+  } catch (error) {
+    did('umount', '--lazy', folder)
+    throw error
+  }
 }
 
 function must(command: string, ...args: string[]): void {
