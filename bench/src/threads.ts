@@ -1,4 +1,5 @@
-/** Load threads: started, ready before the clock, ended with a result each. */
+/** Load threads, and processes of them: started, ready before the clock, ended with a result each. */
+import type { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type MessagePort, Worker } from 'node:worker_threads'
 import { PHASE_MEASURE, PHASE_STOP, PHASE_WARM_UP, type Phases } from './phases.ts'
@@ -29,13 +30,20 @@ function deferred<T>(): Deferred<T> {
   return { promise, ...settle }
 }
 
-/** A thread that fails or ends early rejects whatever is still awaited of it. */
 export function startThread<Result>(
   file: URL,
   workerData: unknown,
   transferList: readonly MessagePort[] = [],
 ): LoadThread<Result> {
   const worker = new Worker(file, { workerData, transferList: [...transferList] })
+  return watchLoad<Result>(worker, 'a load thread')
+}
+
+/**
+ * What a thread or a process tells; one that fails or ends early rejects whatever is still awaited of it.
+ * @param source a `Worker` or a `ChildProcess`: their events have the same names
+ */
+export function watchLoad<Result>(source: EventEmitter, name: string): LoadThread<Result> {
   const ready = deferred<void>()
   const result = deferred<Result>()
   const ended = deferred<void>()
@@ -44,14 +52,14 @@ export function startThread<Result>(
     result.reject(error)
     ended.reject(error)
   }
-  worker.on('message', (message: LoadMessage<Result>) => {
+  source.on('message', (message: LoadMessage<Result>) => {
     if (message.kind === 'ready') ready.resolve(undefined)
     else result.resolve(message.result)
   })
-  worker.on('error', fail)
-  worker.on('exit', (code) => {
+  source.on('error', fail)
+  source.on('exit', (code: number | null) => {
     ended.resolve(undefined)
-    fail(new Error(`a load thread ended with ${code} before it gave its result`))
+    fail(new Error(`${name} ended with ${code} before it gave its result`))
   })
   // The one that is awaited first tells; the others would tell again.
   for (const settled of [ready.promise, result.promise, ended.promise])
@@ -75,7 +83,7 @@ export interface MeasuredLoad<Result> {
  */
 export async function measureLoad<Result>(
   threads: readonly LoadThread<Result>[],
-  phases: Phases,
+  phases: Pick<Phases, 'enter'>,
   window: Window,
   observe: (measuring: boolean) => void = () => undefined,
 ): Promise<MeasuredLoad<Result>> {

@@ -2,6 +2,7 @@
 import type { Benchmark } from '../program.ts'
 import { memory, openLarge, snapshots } from './process-benchmarks.ts'
 import { gets, ranges } from './read-benchmarks.ts'
+import { sharedInserts } from './shared-benchmarks.ts'
 import type { Candidate } from './store.ts'
 import { bulkLoad, eventLoopDelay, inserts, mixed } from './write-benchmarks.ts'
 
@@ -26,5 +27,6 @@ export function documentBenchmarks(candidates: readonly Candidate[]): readonly B
     ...(ringbolt === undefined ? [] : [snapshots(ringbolt)]),
     memory(candidates),
     eventLoopDelay(MANY, synced),
+    sharedInserts(synced.filter(({ oneThreadOnly }) => oneThreadOnly === undefined)),
   ]
 }

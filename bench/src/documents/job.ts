@@ -20,7 +20,7 @@ export interface LoadJob extends Common {
 /** Gets random documents, until it is stopped. */
 export interface GetJob extends Common {
   readonly kind: 'get'
-  readonly ids: SharedIds
+  readonly ids: Float64Array
   readonly seed: number
 }
 
@@ -49,6 +49,8 @@ export interface WriteJob extends Common {
   readonly shape: WriteShape
   readonly mix: Mix
   readonly seed: number
+  /** Take the time of each. */
+  readonly timed: boolean
   readonly own: OwnShare | undefined
 }
 
@@ -87,4 +89,6 @@ export interface JobResult {
   readonly present: readonly StoredDocument[]
   /** A sample of what must not. */
   readonly absent: readonly number[]
+  /** Of each operation in the measured window; none where nobody asked for them. */
+  readonly latenciesMs: Float64Array
 }

@@ -17,7 +17,7 @@ const GETS_PER_STEP = 100
 const DRAWS_MAX = 2 ** 20
 
 function reading(operations: number): JobResult {
-  return { operations, countChange: 0, present: [], absent: [] }
+  return { operations, countChange: 0, present: [], absent: [], latenciesMs: new Float64Array() }
 }
 
 /** Every document is looked at: it is there, and it is the one that was asked for. */

@@ -105,6 +105,10 @@ export const ringbolt: Candidate = {
     return {
       target: { kind: 'ringbolt', handle: database.share(), indexed },
       client: async () => await Promise.resolve(new RingboltClient(database, indexed, false)),
+      turns: () => {
+        const { turns, turnWaitMs } = database.stats().processes
+        return { count: turns, waitMs: turnWaitMs }
+      },
       close: async () => await database.close(),
     }
   },

@@ -95,14 +95,17 @@ export async function loadStore(
   return { candidate, folder, setup, documents, ids, store, load }
 }
 
-/**
- * Closes the store, opens it again, and compares what is there with what all writers had acknowledged.
- */
-export async function closeAndVerify(
-  { candidate, folder, setup, documents, store, load }: Loaded,
+/** Closes the store, and looks whether all is there. */
+export async function closeAndVerify(loaded: Loaded, written: readonly JobResult[]): Promise<void> {
+  await loaded.store.close()
+  await verifyClosed(loaded, written)
+}
+
+/** Opens a store again, and compares what is there with what all writers had acknowledged. */
+export async function verifyClosed(
+  { candidate, folder, setup, documents, load }: Omit<Loaded, 'store'>,
   written: readonly JobResult[],
 ): Promise<void> {
-  await store.close()
   const again = await candidate.open(folder, setup)
   const all = [...load.results, ...written]
   // What was loaded has changed since then where others have written.

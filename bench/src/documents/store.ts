@@ -32,7 +32,15 @@ export interface Store {
   readonly target: StoreTarget
   /** In this thread; closed before the store is. */
   client(): Promise<StoreClient>
+  /** Where processes take turns at writing: what this one has waited for them since it was opened. */
+  readonly turns?: () => Turns
   close(): Promise<void>
+}
+
+export interface Turns {
+  readonly count: number
+  /** All together. */
+  readonly waitMs: number
 }
 
 /** Can be cloned to another thread. */

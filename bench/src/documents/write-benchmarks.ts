@@ -5,7 +5,7 @@ import { withFolder } from '../log-candidates.ts'
 import type { BenchOptions } from '../options.ts'
 import type { Benchmark } from '../program.ts'
 import { interleave } from '../rounds.ts'
-import type { Job, Mix, WriteShape } from './job.ts'
+import type { Mix, WriteJob, WriteShape } from './job.ts'
 import { closeAndVerify, type Loaded, loadStore, perSecond, runFor } from './runs.ts'
 import type { Candidate } from './store.ts'
 import { type Figures, settingsOf, tableOf, withDigits } from './tables.ts'
@@ -14,24 +14,25 @@ export interface ThreadsShape extends WriteShape {
   readonly threads: number
 }
 
-const INSERTS_ONLY: Mix = { inserts: 100, updates: 0 }
+export const INSERTS_ONLY: Mix = { inserts: 100, updates: 0 }
 const MIX: Mix = { inserts: 60, updates: 25 }
 /** So that the ordinals of no two threads meet. */
 const ORDINALS_PER_THREAD = 2 ** 28
 
-/** The writers of a round; as many loaded documents for each. */
+/** The writers of a round; as many loaded documents for each. @param timed take the time of each write */
 export function writeJobs(
   { documents, ids }: Pick<Loaded, 'documents' | 'ids'>,
   { threads, ...shape }: ThreadsShape,
   mix: Mix,
   ages: number,
-): Job[] {
-  return Array.from({ length: threads }, (_, thread): Job => {
+  timed = false,
+): WriteJob[] {
+  return Array.from({ length: threads }, (_, thread): WriteJob => {
     const from = Math.floor((thread * documents) / threads)
     const to = Math.floor(((thread + 1) * documents) / threads)
     const own = documents === 0 ? undefined : { ids, documents, from, to }
     const seed = thread * ORDINALS_PER_THREAD
-    return { kind: 'write', documents: ages, shape, mix, seed, own }
+    return { kind: 'write', documents: ages, shape, mix, seed, timed, own }
   })
 }
 

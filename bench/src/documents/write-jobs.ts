@@ -1,4 +1,4 @@
-import { LoadMeter, type Phases } from '../phases.ts'
+import { LoadMeter, type LoadResult, type Phases } from '../phases.ts'
 import { ageOf, type Fields, fieldsOf, type StoredDocument, storedDocument } from './document.ts'
 import type { JobResult, LoadJob, WriteJob } from './job.ts'
 import { Random } from './random.ts'
@@ -27,7 +27,8 @@ export async function load(client: StoreClient, job: LoadJob): Promise<JobResult
     const ordinal = Math.floor((index * documents) / SAMPLE) % documents
     return storedDocument(ids[ordinal]!, fieldsOf(ordinal, documents))
   })
-  return { operations: documents, countChange: documents, present, absent: [] }
+  const latenciesMs = new Float64Array()
+  return { operations: documents, countChange: documents, present, absent: [], latenciesMs }
 }
 
 /** A document of this thread, as it was last acknowledged. */
@@ -101,7 +102,7 @@ class OwnDocuments {
     this.#deleted.push(own.id)
   }
 
-  result(operations: number): JobResult {
+  result({ operations, latenciesMs }: LoadResult): JobResult {
     const step = Math.max(1, Math.floor(this.#live.length / SAMPLE))
     const sample = this.#live.filter((_, index) => index % step === 0)
     const present: StoredDocument[] = sample.map(({ id, fields }) => storedDocument(id, fields))
@@ -110,6 +111,7 @@ class OwnDocuments {
       countChange: this.#inserted - this.#deleted.length,
       present,
       absent: this.#deleted.slice(-SAMPLE),
+      latenciesMs,
     }
   }
 }
@@ -120,26 +122,30 @@ export async function write(
   job: WriteJob,
   phases: Phases,
 ): Promise<JobResult> {
-  const { shape } = job
+  const { shape, timed } = job
   const { awaited, blocking } = client
   const meter = new LoadMeter(phases)
   const own = new OwnDocuments(job)
   if (blocking !== undefined && (shape.blocking || awaited === undefined)) {
-    while (meter.goesOn) writeBlocking(blocking, own, meter)
+    while (meter.goesOn) {
+      const begunMs = timed ? performance.now() : 0
+      writeBlocking(blocking, own)
+      meter.finished(1, timed ? performance.now() - begunMs : undefined)
+    }
   } else if (awaited !== undefined) {
     const lanes = Array.from({ length: shape.inFlight }, async () => {
-      while (meter.goesOn) await writeAwaited(awaited, own, meter)
+      while (meter.goesOn) {
+        const begunMs = timed ? performance.now() : 0
+        await writeAwaited(awaited, own)
+        meter.finished(1, timed ? performance.now() - begunMs : undefined)
+      }
     })
     await Promise.all(lanes)
   }
-  return own.result(meter.result().operations)
+  return own.result(meter.result())
 }
 
-async function writeAwaited(
-  writes: AwaitedWrites,
-  own: OwnDocuments,
-  meter: LoadMeter,
-): Promise<void> {
+async function writeAwaited(writes: AwaitedWrites, own: OwnDocuments): Promise<void> {
   const operation = own.next()
   switch (operation.kind) {
     case 'insert':
@@ -153,10 +159,9 @@ async function writeAwaited(
       expectFound(await writes.delete(operation.own.id), operation)
       own.deleted(operation)
   }
-  meter.finished(1)
 }
 
-function writeBlocking(writes: BlockingWrites, own: OwnDocuments, meter: LoadMeter): void {
+function writeBlocking(writes: BlockingWrites, own: OwnDocuments): void {
   const operation = own.next()
   switch (operation.kind) {
     case 'insert':
@@ -170,7 +175,6 @@ function writeBlocking(writes: BlockingWrites, own: OwnDocuments, meter: LoadMet
       expectFound(writes.delete(operation.own.id), operation)
       own.deleted(operation)
   }
-  meter.finished(1)
 }
 
 function expectFound(found: boolean, { kind, own }: { kind: string; own: Own }): void {
