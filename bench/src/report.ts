@@ -21,6 +21,7 @@ export interface Table {
     | 'ms'
     | 'ns'
     | 'MiB'
+    | 'MB/s'
     | '×'
   /** Each other row is set in relation to it, round by round. */
   readonly base: string | undefined

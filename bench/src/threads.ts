@@ -77,27 +77,31 @@ export interface MeasuredLoad<Result> {
   readonly elapsedMs: number
 }
 
-/**
- * Runs threads that loop until they are told to stop; returns what they counted in the window.
- * @param observe called when the clock starts, and when it has stopped
- */
+/** Runs threads that loop until they are told to stop; returns what they counted in the window. */
 export async function measureLoad<Result>(
   threads: readonly LoadThread<Result>[],
   phases: Pick<Phases, 'enter'>,
-  window: Window,
-  observe: (measuring: boolean) => void = () => undefined,
+  { warmUpMs, measureMs }: Window,
+): Promise<MeasuredLoad<Result>> {
+  return await measureLoadDuring(threads, phases, warmUpMs, async () => await sleep(measureMs))
+}
+
+/** The same, in a window that is as long as something takes. */
+export async function measureLoadDuring<Result>(
+  threads: readonly LoadThread<Result>[],
+  phases: Pick<Phases, 'enter'>,
+  warmUpMs: number,
+  during: () => Promise<unknown>,
 ): Promise<MeasuredLoad<Result>> {
   const failed = Promise.all(threads.map(({ result }) => result))
   await Promise.all(threads.map(({ ready }) => ready))
   phases.enter(PHASE_WARM_UP)
-  await Promise.race([sleep(window.warmUpMs), failed])
-  observe(true)
+  await Promise.race([sleep(warmUpMs), failed])
   const startedMs = performance.now()
   phases.enter(PHASE_MEASURE)
-  await Promise.race([sleep(window.measureMs), failed])
+  await Promise.race([during(), failed])
   phases.enter(PHASE_STOP)
   const elapsedMs = performance.now() - startedMs
-  observe(false)
   const results = await failed
   await Promise.all(threads.map(({ ended }) => ended))
   return { results, elapsedMs }

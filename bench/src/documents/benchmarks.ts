@@ -1,8 +1,10 @@
 /** Everything that is measured of document stores. */
 import type { Benchmark } from '../program.ts'
+import { variants } from './candidates.ts'
 import { memory, openLarge, snapshots } from './process-benchmarks.ts'
 import { gets, ranges } from './read-benchmarks.ts'
 import { sharedInserts } from './shared-benchmarks.ts'
+import { getsBeside } from './shared-read-benchmarks.ts'
 import type { Candidate } from './store.ts'
 import { bulkLoad, eventLoopDelay, inserts, mixed } from './write-benchmarks.ts'
 
@@ -14,6 +16,7 @@ const BLOCKING = { threads: 4, inFlight: 1, blocking: true }
 export function documentBenchmarks(candidates: readonly Candidate[]): readonly Benchmark[] {
   const synced = candidates.filter(({ acknowledged }) => acknowledged === 'synced')
   const blocking = candidates.filter(({ oneThreadOnly }) => oneThreadOnly === undefined)
+  const shareable = synced.filter(({ oneThreadOnly }) => oneThreadOnly === undefined)
   const ringbolt = candidates.find(({ name }) => name === 'ringbolt')
   return [
     gets(candidates),
@@ -27,6 +30,14 @@ export function documentBenchmarks(candidates: readonly Candidate[]): readonly B
     ...(ringbolt === undefined ? [] : [snapshots(ringbolt)]),
     memory(candidates),
     eventLoopDelay(MANY, synced),
-    sharedInserts(synced.filter(({ oneThreadOnly }) => oneThreadOnly === undefined)),
+    sharedInserts(shareable),
+    getsBeside(shareable),
+    ...(ringbolt === undefined ? [] : alone([ringbolt, variants.unlocked])),
   ]
+}
+
+/** What a process pays for the possibility that others have its database open, while none has. */
+function alone(candidates: readonly Candidate[]): readonly Benchmark[] {
+  const under = 'a process alone, with the lock between processes and without: '
+  return [inserts(MANY, candidates, under), gets(candidates, under)]
 }

@@ -51,10 +51,11 @@ async function measureGets(
   return { one, two: candidate.oneThreadOnly === undefined ? await two() : undefined }
 }
 
-export function gets(candidates: readonly Candidate[]): Benchmark {
+/** @param under what the title begins with: which comparison it belongs to */
+export function gets(candidates: readonly Candidate[], under = ''): Benchmark {
   // Readers do not see what an acknowledgement promises: one lmdb-js will do.
   const readers = candidates.filter(({ acknowledged }) => acknowledged === 'synced')
-  const title = 'get, random, by id'
+  const title = `${under}get, random, by id`
   return {
     title,
     settings: settingsOf(readers),

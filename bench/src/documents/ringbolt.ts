@@ -7,6 +7,7 @@ import {
   type DocOf,
   defineCollection,
   type InsertTypeOf,
+  type OpenOptions,
   open,
   type StoreHandle,
 } from 'ringbolt'
@@ -21,7 +22,10 @@ export interface RingboltTarget {
 }
 
 const plain = defineCollection<Fields>()({ name: 'documents' })
-const byAge = defineCollection<Fields>()({ name: 'documents', indexes: { age: { on: 'age' } } })
+export const byAge = defineCollection<Fields>()({
+  name: 'documents',
+  indexes: { age: { on: 'age' } },
+})
 
 type Documents = Collection<DocOf<typeof plain>, InsertTypeOf<typeof plain>, {}>
 
@@ -90,28 +94,40 @@ class RingboltClient implements StoreClient {
   }
 }
 
-export const ringbolt: Candidate = {
-  name: 'ringbolt',
-  settings: "sync: 'full', cacheBytes as configured",
-  acknowledged: 'synced',
-  oneThreadOnly: undefined,
-  load: async () => await Promise.resolve(true),
-  async open(folder, { indexed, cacheBytes }): Promise<Store> {
-    const database = await open(join(folder, 'ringbolt.db'), {
-      collections: [indexed ? byAge : plain],
-      cacheBytes,
-      sync: 'full',
-    })
-    return {
-      target: { kind: 'ringbolt', handle: database.share(), indexed },
-      client: async () => await Promise.resolve(new RingboltClient(database, indexed, false)),
-      turns: () => {
-        const { turns, turnWaitMs } = database.stats().processes
-        return { count: turns, waitMs: turnWaitMs }
-      },
-      close: async () => await database.close(),
-    }
-  },
+/** @param options whose effect is shown beside the defaults */
+export function ringbolt(
+  name: string,
+  options: Pick<OpenOptions, 'crossProcessLock' | 'readStalenessMs'> = {},
+): Candidate {
+  const chosen = Object.entries(options).map(([option, value]) => `, ${option}: ${value}`)
+  return {
+    name,
+    settings: `sync: 'full', cacheBytes as configured${chosen.join('')}`,
+    acknowledged: 'synced',
+    oneThreadOnly: undefined,
+    load: async () => await Promise.resolve(true),
+    async open(folder, { indexed, cacheBytes }): Promise<Store> {
+      const database = await open(mainFileIn(folder), {
+        collections: [indexed ? byAge : plain],
+        cacheBytes,
+        sync: 'full',
+        ...options,
+      })
+      return {
+        target: { kind: 'ringbolt', handle: database.share(), indexed },
+        client: async () => await Promise.resolve(new RingboltClient(database, indexed, false)),
+        turns: () => {
+          const { turns, turnWaitMs } = database.stats().processes
+          return { count: turns, waitMs: turnWaitMs }
+        },
+        close: async () => await database.close(),
+      }
+    },
+  }
+}
+
+export function mainFileIn(folder: string): string {
+  return join(folder, 'ringbolt.db')
 }
 
 export async function ringboltClient({ handle, indexed }: RingboltTarget): Promise<StoreClient> {

@@ -1,11 +1,12 @@
 /** Jobs in threads of their own, and databases that live as long as a benchmark needs them. */
 import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PHASE_MEASURE, Phases } from '../phases.ts'
 import {
   type LoadThread,
   type MeasuredLoad,
-  measureLoad,
+  measureLoadDuring,
   startThread,
   type Window,
 } from '../threads.ts'
@@ -33,17 +34,26 @@ export function startJobs(
   })
 }
 
-/** Loads a store for a time. @param observe called when the clock starts, and when it stops */
+/** Loads a store for a time. */
 export async function runFor(
-  window: Window,
+  { warmUpMs, measureMs }: Window,
   store: Store,
   jobs: readonly Job[],
-  observe?: (measuring: boolean) => void,
+): Promise<Measured> {
+  return await runDuring(store, jobs, warmUpMs, async () => await sleep(measureMs))
+}
+
+/** Loads a store for as long as something takes. */
+export async function runDuring(
+  store: Store,
+  jobs: readonly Job[],
+  warmUpMs: number,
+  during: () => Promise<unknown>,
 ): Promise<Measured> {
   const phases = new Phases()
   // The thread that loaded the store was the one before.
   const threads = startJobs(store.target, jobs, 1, phases)
-  return await measureLoad(threads, phases, window, observe)
+  return await measureLoadDuring(threads, phases, warmUpMs, during)
 }
 
 /** One job to its end, after `whileReady` once its thread is. */

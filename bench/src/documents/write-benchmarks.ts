@@ -1,12 +1,13 @@
 /** Acknowledged writes of several threads, a mix of them with an index, and bulk loads. */
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { withFolder } from '../log-candidates.ts'
 import type { BenchOptions } from '../options.ts'
 import type { Benchmark } from '../program.ts'
 import { interleave } from '../rounds.ts'
 import type { Mix, WriteJob, WriteShape } from './job.ts'
-import { closeAndVerify, type Loaded, loadStore, perSecond, runFor } from './runs.ts'
+import { closeAndVerify, type Loaded, loadStore, perSecond, runDuring } from './runs.ts'
 import type { Candidate } from './store.ts'
 import { type Figures, settingsOf, tableOf, withDigits } from './tables.ts'
 
@@ -69,9 +70,11 @@ async function measureWrites(
     const loaded = await loadStore(candidate, folder, setting.loaded, setup)
     const jobs = writeJobs(loaded, shapeFor(candidate, setting.shape), mix, options.documents)
     const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
-    const measured = await runFor(options.window, loaded.store, jobs, (measuring) => {
-      if (measuring) delay.enable()
-      else delay.disable()
+    const { warmUpMs, measureMs } = options.window
+    const measured = await runDuring(loaded.store, jobs, warmUpMs, async () => {
+      delay.enable()
+      await sleep(measureMs)
+      delay.disable()
     })
     await closeAndVerify(loaded, measured.results)
     const delayP99Ms = Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS)
@@ -107,8 +110,13 @@ function promiseOf(shape: ThreadsShape) {
   }
 }
 
-export function inserts(shape: ThreadsShape, candidates: readonly Candidate[]): Benchmark {
-  const title = `insert, ${titleOf(shape)}`
+/** @param under what the title begins with: which comparison it belongs to */
+export function inserts(
+  shape: ThreadsShape,
+  candidates: readonly Candidate[],
+  under = '',
+): Benchmark {
+  const title = `${under}insert, ${titleOf(shape)}`
   return {
     title,
     settings: settingsOf(candidates),
