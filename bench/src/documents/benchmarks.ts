@@ -1,6 +1,8 @@
 /** Everything that is measured of document stores. */
 import type { Benchmark } from '../program.ts'
 import { variants } from './candidates.ts'
+import { increments } from './increment-benchmarks.ts'
+import { backups, integrity } from './operations-benchmarks.ts'
 import { memory, openLarge, snapshots } from './process-benchmarks.ts'
 import { gets, ranges } from './read-benchmarks.ts'
 import { sharedInserts } from './shared-benchmarks.ts'
@@ -33,6 +35,7 @@ export function documentBenchmarks(candidates: readonly Candidate[]): readonly B
     sharedInserts(shareable),
     getsBeside(shareable),
     ...(ringbolt === undefined ? [] : alone([ringbolt, variants.unlocked])),
+    ...(ringbolt === undefined ? [] : [backups, integrity, increments].map((of) => of(ringbolt))),
   ]
 }
 
