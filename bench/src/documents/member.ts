@@ -56,6 +56,7 @@ export async function measureMembers(
   } finally {
     // Those of a run that failed.
     for (const child of children) child.kill()
+    await Promise.allSettled(loads.map(({ ended }) => ended))
   }
 }
 

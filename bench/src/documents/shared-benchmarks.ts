@@ -120,7 +120,7 @@ function turnTables(all: readonly Shares[]): readonly Table[] {
 
 /** @param candidates that several processes may have open, Ringbolt first */
 export function sharedInserts(candidates: readonly Candidate[]): Benchmark {
-  const title = 'insert, processes that share a database'
+  const title = 'insert by processes that share a database'
   return {
     title,
     settings: settingsOf(candidates),

@@ -10,7 +10,7 @@ import { median } from '../statistics.ts'
 import { variants } from './candidates.ts'
 import { type Member, measureMembers, operationsPerSecond } from './member.ts'
 import { type Loaded, loadStore, verifyClosed } from './runs.ts'
-import type { Candidate } from './store.ts'
+import type { Candidate, Setup } from './store.ts'
 import { settingsOf, withDigits } from './tables.ts'
 import { INSERTS_ONLY, writeJobs } from './write-benchmarks.ts'
 
@@ -59,15 +59,18 @@ function entrantsOf(templates: readonly Template[]): readonly Entrant[] {
 /** The process beside the reader: none, one that does nothing, or one that writes. */
 function neighbourOf(
   { template: { candidate, documents, ids, setup }, neighbour }: Entrant,
-  shared: string,
-  elsewhere: string,
+  folder: string,
 ): readonly Member[] {
   if (neighbour === 'nobody') return []
-  const others = neighbour === 'writer elsewhere'
   const jobs =
     neighbour === 'idle' ? [] : writeJobs({ documents: 0, ids }, WRITER, INSERTS_ONLY, documents)
-  const folder = others ? elsewhere : shared
   return [{ candidate: candidate.name, folder, setup, jobs, firstThread: 2 }]
+}
+
+async function makeEmpty(candidate: Candidate, folder: string, setup: Setup): Promise<Template> {
+  const made = await loadStore(candidate, folder, 0, setup)
+  await made.store.close()
+  return made
 }
 
 async function measureGets(
@@ -75,13 +78,15 @@ async function measureGets(
   round: number,
   { folder: under, window }: BenchOptions,
 ): Promise<Figures> {
-  const { template, reader } = entrant
+  const { template, reader, neighbour } = entrant
   const { candidate, documents, ids, setup } = template
   return await withFolder(under, async (folder) => {
     const shared = join(folder, 'shared')
     cpSync(template.folder, shared, { recursive: true })
-    const elsewhere = await loadStore(candidate, join(folder, 'elsewhere'), 0, setup)
-    await elsewhere.store.close()
+    const elsewhere =
+      neighbour === 'writer elsewhere'
+        ? await makeEmpty(candidate, join(folder, 'elsewhere'), setup)
+        : undefined
     const [first, second] = await measureMembers(
       [
         {
@@ -91,15 +96,14 @@ async function measureGets(
           jobs: [{ kind: 'get', documents, ids, seed: round }],
           firstThread: 1,
         },
-        ...neighbourOf(entrant, shared, elsewhere.folder),
+        ...neighbourOf(entrant, elsewhere?.folder ?? shared),
       ],
       window,
     )
     if (first === undefined) throw new Error('the reader has no result')
     const written = second?.results ?? []
-    const isElsewhere = entrant.neighbour === 'writer elsewhere'
-    await verifyClosed({ ...template, folder: shared }, isElsewhere ? [] : written)
-    await verifyClosed(elsewhere, isElsewhere ? written : [])
+    await verifyClosed({ ...template, folder: shared }, elsewhere === undefined ? written : [])
+    if (elsewhere !== undefined) await verifyClosed(elsewhere, written)
     const writes =
       second !== undefined && written.length > 0 ? operationsPerSecond(second) : undefined
     return { gets: operationsPerSecond(first), writes }
