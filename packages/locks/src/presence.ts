@@ -12,6 +12,7 @@
  * 3. A temporary name is removed when its file has not changed for a minute. That is a guess and may
  *    be one: an owner that loses its own that way (it has not linked yet) starts over under a new
  *    name; one that has linked does not need it any more.
+ *    What a file says of its lock is durable before it has its name.
  * 4. The statement changes by one plain write of 48 bytes with a checksum; a reader that meets the
  *    write reads again. One that stays unreadable is reported as such, never guessed.
  *
@@ -178,6 +179,8 @@ async function startOnce(
     encodeHeader(image, KIND_PRESENCE, method, idBytes)
     file.write(0, image)
     writeStatement(file, statement)
+    // After a power failure a name may stand for what was written before; without it nobody could tell that its owner is dead.
+    file.sync()
     const target = { path: temporary, identity: file.identity, lockName: path, staleMs }
     claim = await openClaim(target, (reason) => loss.abort(compromised(path, reason)))
     named = (await claim.tryLock(null)) && files.link(temporary, path)
