@@ -176,7 +176,7 @@ describe('calls of one process that fail, beside another that writes', () => {
     ['pwrite64', 'EIO', 30, ANY],
     ['fdatasync', 'EIO', 2, 'app.db'],
   ])(
-    'S9 M4: %s: %s at call %i of %s: it is told so, the other goes on with everything',
+    'S9 M4: %s: %s from call %i of %s on: it is told so, the other goes on with everything',
     async (call, errno, when, file) => {
       if (!canTrace) {
         console.log('not run: there is no strace that may trace here')
@@ -185,7 +185,7 @@ describe('calls of one process that fail, beside another that writes', () => {
       const path = join(makeFolder(), 'app.db')
       const db = await opened(path)
       const under = [...FAILING, '-e', `trace=${call}`]
-      under.push('-e', `inject=${call}:error=${errno}:when=${when}`)
+      under.push('-e', `inject=${call}:error=${errno}:when=${when}+`)
       if (file !== ANY) under.push('-P', join(dirname(path), file))
       const other = elsewhere(path, WRITER(1), { options: SMALL, under })
       const own: number[] = []
