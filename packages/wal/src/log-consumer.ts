@@ -55,7 +55,8 @@ export class LogConsumer {
   /** Records of the last group, and of the one before it where that was another set of appenders. */
   #lastRecords = 0
   #otherRecords = 0
-  #lastSyncMs = 0
+  /** What a sync takes as a rule. */
+  #syncMs = 0
   /** Everything before it is to be synced as soon as it is written: somebody waits for it. */
   #syncTarget: number | undefined
 
@@ -150,7 +151,7 @@ export class LogConsumer {
     const atFirst = consumer.drainableRecords
     if (atFirst < expected) {
       const begunMs = this.#nowMs()
-      const momentMs = momentFor(this.#lastSyncMs)
+      const momentMs = momentFor(this.#syncMs)
       for (let passedMs = 0; passedMs < momentMs; passedMs = this.#nowMs() - begunMs) {
         if (passedMs > SPIN_MS_MAX) pause(PAUSE_MS)
         consumer.fold(this.#log.groupBodyBytesMax)
@@ -173,7 +174,7 @@ export class LogConsumer {
   #sync(): void {
     const begunMs = this.#nowMs()
     this.#log.sync()
-    this.#lastSyncMs = this.#nowMs() - begunMs
+    this.#syncMs = smoothed(this.#syncMs, this.#nowMs() - begunMs)
     this.#unsyncedSinceMs = undefined
     if (this.#syncTarget !== undefined && this.#log.durableLsn >= this.#syncTarget) {
       this.#syncTarget = undefined
@@ -181,8 +182,14 @@ export class LogConsumer {
   }
 }
 
+/** A running mean in which one stall in a hundred syncs, of ten times their length, does not show. */
+function smoothed(meanMs: number, tookMs: number): number {
+  if (meanMs === 0) return tookMs
+  return meanMs + (Math.min(tookMs, 2 * meanMs) - meanMs) / 8
+}
+
 /**
- * How long a group may gather, by what the last sync took: half of it while that is spun, all of it on a
+ * How long a group may gather, by what a sync takes: half of it while that is spun, all of it on a
  * slower device, where it is slept. Measured: longer spins cost those who are there more than they spare
  * the others.
  */
