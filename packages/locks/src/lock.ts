@@ -32,6 +32,11 @@ export interface AcquireOptions {
   /** How long to wait at most; Infinity by default. 0: one try. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /**
+   * Waits between two tries, for about so long, in place of a timer of a millisecond or more: for who has something
+   * to do meanwhile, or can wait for less.
+   */
+  readonly pause?: (durationMs: number) => Promise<void>
 }
 
 /** A claim, and whom to tell when what it holds is lost. */
@@ -41,6 +46,8 @@ interface Contender {
 }
 
 const POLL_MIN_MS = 1
+/** Where a try is a system call or two, and nobody else is asked. */
+const PAUSE_MIN_MS = 0.25
 const POLL_MAX_MS = 10
 const POLL_GROWTH = 1 / 100
 const TRIES_MAX = 4
@@ -86,11 +93,11 @@ export class Lock {
    * when that fires, with RINGBOLT_CLOSED when the handle is closed. Keeps the process alive meanwhile.
    */
   acquire(options: AcquireOptions = {}): Promise<Held> {
-    const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options
+    const { timeoutMs = Number.POSITIVE_INFINITY } = options
     if (!(timeoutMs >= 0)) {
       return Promise.reject(new TypeError(`timeoutMs must be 0 or more, not ${timeoutMs}`))
     }
-    return this.#track(this.#acquire(timeoutMs, signal))
+    return this.#track(this.#acquire(timeoutMs, options))
   }
 
   /** The lock if it can be had at once and nobody waits for it; else null. */
@@ -132,8 +139,9 @@ export class Lock {
     return this.close()
   }
 
-  async #acquire(timeoutMs: number, signal: AbortSignal | undefined): Promise<Held> {
+  async #acquire(timeoutMs: number, { signal, pause }: AcquireOptions): Promise<Held> {
     signal?.throwIfAborted()
+    const pollMinMs = pause !== undefined && this.method === 'ofd' ? PAUSE_MIN_MS : POLL_MIN_MS
     const { clock } = this.#platform
     const startMs = clock.monotonicMs()
     // Not `AbortSignal.any`: on Node 20 each of its signals stays with the sources for ever.
@@ -151,7 +159,8 @@ export class Lock {
             throw new BusyError(this.path, await this.#holder(contender), waitedMs, timeoutMs)
           }
           place = place === null ? this.#queue.join() : this.#queue.keep(place)
-          await clock.sleep(Math.min(pollMs(waitedMs, ahead), timeoutMs - waitedMs), stops)
+          const waitMs = Math.min(pollMs(waitedMs, ahead, pollMinMs), timeoutMs - waitedMs)
+          await (pause === undefined ? clock.sleep(waitMs, stops) : pause(waitMs))
         }
       } finally {
         if (place !== null) this.#queue.leave(place)
@@ -285,6 +294,6 @@ export class Lock {
 }
 
 /** Quick at first; slower the longer one waits and the further back one stands. */
-function pollMs(waitedMs: number, ahead: number): number {
-  return Math.min(POLL_MAX_MS, POLL_MIN_MS * (1 + ahead) + waitedMs * POLL_GROWTH)
+function pollMs(waitedMs: number, ahead: number, minMs: number): number {
+  return Math.min(POLL_MAX_MS, minMs * (1 + ahead) + waitedMs * POLL_GROWTH)
 }

@@ -147,6 +147,12 @@ export class Control {
   wantFresh(): void {
     // Cleared by the sequencer before it looks.
     this.#memory.store(WORD_FRESH_WANTED, 1)
+    this.#memory.notify(WORD_FRESH_WANTED, Number.POSITIVE_INFINITY)
+  }
+
+  /** Sequencer, while it has nothing else to do: blocks until a reader asks, or the time is over. */
+  waitForFreshWanted(timeoutMs: number): void {
+    this.#memory.wait(WORD_FRESH_WANTED, 0, timeoutMs)
   }
 
   get freshWanted(): boolean {

@@ -73,9 +73,13 @@ export class ProcessLink implements Neighbours {
     return this.#held?.contended() === true
   }
 
-  /** @throws BusyError when it could not be had within `busyTimeout` */
-  async acquire(): Promise<void> {
-    this.#held = await this.#lock.acquire({ timeoutMs: this.#busyTimeoutMs })
+  /**
+   * @param pause between two tries; default: a timer
+   * @throws BusyError when it could not be had within `busyTimeout`
+   */
+  async acquire(pause?: (durationMs: number) => Promise<void>): Promise<void> {
+    const timeoutMs = this.#busyTimeoutMs
+    this.#held = await this.#lock.acquire({ timeoutMs, ...(pause && { pause }) })
     if (this.#presence !== undefined) await this.look()
   }
 

@@ -4,7 +4,7 @@
  * otherwise it waits for its turn, and follows those who write.
  */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { AtomicsMemory, errorToPlain, type PlainError } from '@ringbolt/ring'
 import { fileFolders } from './file-folders.ts'
@@ -62,7 +62,7 @@ async function failureOf(work: () => Promise<void>): Promise<PlainError | null> 
 
 async function run(core: StoreCore, link: ProcessLink | undefined): Promise<void> {
   if (link !== undefined) {
-    await new TurnTaker(core, link, { nowMs: () => performance.now(), delay }).run()
+    await new TurnTaker(core, link, { nowMs: () => performance.now(), turn }).run()
     return
   }
   while (!core.control.closeWanted) {

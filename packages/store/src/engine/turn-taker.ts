@@ -11,24 +11,28 @@ import { BusyError } from '@ringbolt/locks'
 import type { ProcessLink } from './process-link.ts'
 import type { StoreCore } from './store-core.ts'
 
-/** How long others wait while there is work: a hand-over costs about a millisecond. */
-const TENURE_MS = 10
+/** How long others wait while there is work: a hand-over costs three or four milliseconds, until clients write again. */
+const TENURE_MS = 15
 /** How soon somebody who comes is noticed in an idle process. */
 const IDLE_MS = 20
 /** How long others who wait are kept waiting for this process's own next commit. */
-const ANSWERED_MS = 0.5
+const ANSWERED_MS = 1.5
 /** How long the turn is kept with nothing to do, when others are there. */
 const LINGER_MS = 2
 /** How soon it is noticed, without being asked, that others have written. */
 const FOLLOW_MS = 20
-/** The same while it waits for its turn. */
-const FOLLOW_WAITING_MS = 1
+/** The same while it waits for its turn: what is left then has to be caught up with when it comes. */
+const FOLLOW_WAITING_MS = 3
+/** A turn that was not had at once mostly lasts its tenure: until then, its holder's threads are left the processors. */
+const QUICK_TRIES_MS = 1
+const QUICK_AGAIN_MS: number = TENURE_MS * 0.8
 /** How often it looks who is there. */
 const LOOK_MS = 1000
 
 export interface TurnClock {
   nowMs(): number
-  delay(durationMs: number): Promise<void>
+  /** Lets everything else that is due go first. */
+  turn(): Promise<void>
 }
 
 export class TurnTaker {
@@ -36,6 +40,9 @@ export class TurnTaker {
   readonly #link: ProcessLink
   readonly #clock: TurnClock
   #turnEndsMs: number
+  #followedMs = Number.NEGATIVE_INFINITY
+  /** Since when it waits. */
+  #waitingMs = 0
   #lookMs: number
 
   /** The lock is held, and the database open. */
@@ -139,21 +146,13 @@ export class TurnTaker {
 
   async #takeTurn(): Promise<void> {
     const core = this.#core
-    const begunMs = this.#clock.nowMs()
-    let isOver = false
-    const acquired = this.#acquire().finally(() => {
-      isOver = true
-    })
-    while (!isOver) {
-      core.follow()
-      await Promise.race([acquired, this.#clock.delay(FOLLOW_WAITING_MS)])
-    }
-    const busy = await acquired
+    this.#waitingMs = this.#clock.nowMs()
+    const busy = await this.#acquire((durationMs) => this.#whileWaiting(durationMs))
     if (busy !== undefined) {
       core.refuseAsBusy(busy.facts)
       return
     }
-    core.noteTurn(this.#clock.nowMs() - begunMs)
+    core.noteTurn(this.#clock.nowMs() - this.#waitingMs)
     await this.#beginTurn()
   }
 
@@ -163,10 +162,23 @@ export class TurnTaker {
     if (!this.#core.beginTurn()) await this.#link.release()
   }
 
+  async #whileWaiting(durationMs: number): Promise<void> {
+    const core = this.#core
+    const nowMs = this.#clock.nowMs()
+    if (core.control.freshWanted || nowMs >= this.#followedMs + FOLLOW_WAITING_MS) {
+      this.#followedMs = nowMs
+      core.follow()
+    }
+    const waitedMs = nowMs - this.#waitingMs
+    const isQuick = waitedMs < QUICK_TRIES_MS || waitedMs >= QUICK_AGAIN_MS
+    core.control.waitForFreshWanted(isQuick ? durationMs : Math.max(durationMs, FOLLOW_WAITING_MS))
+    await this.#clock.turn()
+  }
+
   /** Why not, when it could not be had in time. */
-  async #acquire(): Promise<BusyError | undefined> {
+  async #acquire(pause?: (durationMs: number) => Promise<void>): Promise<BusyError | undefined> {
     try {
-      await this.#link.acquire()
+      await this.#link.acquire(pause)
       return undefined
     } catch (error) {
       if (error instanceof BusyError) return error
