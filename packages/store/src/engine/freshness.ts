@@ -10,10 +10,12 @@ import type { Control } from './control.ts'
 import { decodeSharedHead } from './shared-head.ts'
 
 const WAIT_MS = 100
+/** With a bound, it is looked so often within it. */
+const LOOKS_PER_BOUND = 4
 
 export class Freshness {
   readonly #control: Control
-  readonly #board: Board
+  readonly #board: Pick<Board, 'readNew' | 'close'>
   readonly #stalenessMs: number
   readonly #nowMs: () => number
   readonly #wakeSequencer: () => void
@@ -25,7 +27,7 @@ export class Freshness {
 
   constructor(parts: {
     readonly control: Control
-    readonly board: Board
+    readonly board: Pick<Board, 'readNew' | 'close'>
     /** How old what is read may be. */
     readonly stalenessMs: number
     readonly nowMs: () => number
@@ -43,24 +45,46 @@ export class Freshness {
   /** @throws StoreClosedError, and the failure that ended the sequencer */
   ensure(): void {
     if (this.#control.isTurn) return
-    if (this.#stalenessMs > 0) {
-      const nowMs = this.#nowMs()
-      if (nowMs - this.#lookedAtMs < this.#stalenessMs) return
-      this.#lookedAtMs = nowMs
-    }
+    if (this.#stalenessMs > 0) this.#ensureWithinBound()
+    else this.#waitFor(this.#look())
+  }
+
+  /**
+   * What was said a look ago must be published by now: mostly it is, and nobody waits. What is said now is asked for.
+   */
+  #ensureWithinBound(): void {
+    const nowMs = this.#nowMs()
+    const agoMs = nowMs - this.#lookedAtMs
+    const intervalMs = this.#stalenessMs / LOOKS_PER_BOUND
+    if (agoMs < intervalMs) return
+    this.#lookedAtMs = nowMs
+    const before = this.#epoch
+    const newest = this.#look()
+    // Until the next look, what is read gets older by an interval.
+    const isWithin = agoMs + intervalMs <= this.#stalenessMs
+    this.#waitFor(isWithin ? before : newest)
+    if (newest !== undefined && !this.#control.hasFollowed(newest)) this.#askFor()
+  }
+
+  /** The newest epoch that was said. */
+  #look(): number | undefined {
     const said = this.#board.readNew()
     const head = said && decodeSharedHead(said)
     if (head !== undefined) this.#epoch = head.epoch
-    if (this.#epoch !== undefined && !this.#control.hasFollowed(this.#epoch))
-      this.#wait(this.#epoch)
+    return this.#epoch
   }
 
-  #wait(epoch: number): void {
+  #askFor(): void {
+    this.#control.wantFresh()
+    this.#wakeSequencer()
+  }
+
+  #waitFor(epoch: number | undefined): void {
     const control = this.#control
+    if (epoch === undefined) return
     while (!control.isTurn && !control.hasFollowed(epoch)) {
       this.#assertOpen()
-      control.wantFresh()
-      this.#wakeSequencer()
+      this.#askFor()
       control.waitForFollowed(epoch, WAIT_MS)
     }
   }
