@@ -184,8 +184,7 @@ export class LogConsumer {
 
 /** A running mean in which one stall in a hundred syncs, of ten times their length, does not show. */
 function smoothed(meanMs: number, tookMs: number): number {
-  if (meanMs === 0) return tookMs
-  return meanMs + (Math.min(tookMs, 2 * meanMs) - meanMs) / 8
+  return meanMs + (Math.min(tookMs, Math.max(2 * meanMs, SPIN_MS_MAX)) - meanMs) / 8
 }
 
 /**
