@@ -129,6 +129,8 @@ class BackupJob {
   readonly #options: BackupOptions
   readonly #pace: Pace
   #unsyncedBytes = 0
+  /** Of what was written before it, while more is. */
+  #syncing: Promise<void> | undefined
   bytes = 0
   pages = 0
 
@@ -173,6 +175,8 @@ class BackupJob {
 
   async end(): Promise<void> {
     this.#held.release()
+    // What it failed with was thrown when it was waited for.
+    await Promise.allSettled([this.#syncing])
     await this.#source.close()
   }
 
@@ -202,6 +206,7 @@ class BackupJob {
     for (const meta of [{ ...this.meta, checkpoint: this.meta.checkpoint - 1 }, this.meta]) {
       await this.#file.write(encodeMeta(meta), metaOffset(metaSlot(meta.checkpoint)))
     }
+    await this.#syncing
     this.#count(INCREMENT_FIRST_PAGE, total)
     this.pages -= INCREMENT_FIRST_PAGE
     this.#assertGoesOn()
@@ -226,6 +231,7 @@ class BackupJob {
     for (const page of this.#listPages.values()) await this.#put(out, list, page)
     await this.#flush(out)
     await this.#file.write(encodeIncrementHead(before, this.meta, list), 0)
+    await this.#syncing
     this.#count(INCREMENT_FIRST_PAGE, undefined)
     this.pages -= INCREMENT_FIRST_PAGE
     this.#assertGoesOn()
@@ -272,8 +278,16 @@ class BackupJob {
     this.#unsyncedBytes += writtenBytes
     if (this.#unsyncedBytes < SYNC_BYTES) return
     this.#unsyncedBytes = 0
-    await this.#file.sync()
+    await this.#sync()
     this.#pace.begin()
+  }
+
+  /** Begins a sync, once the last one is over. */
+  async #sync(): Promise<void> {
+    await this.#syncing
+    this.#syncing = this.#file.sync()
+    // Waited for before the next one, and at the end.
+    this.#syncing.catch(() => undefined)
   }
 
   #count(pages: number, bytesTotal: number | undefined): void {
@@ -296,7 +310,10 @@ class BackupJob {
   }
 }
 
-/** While others commit, as long a rest as the work took: a copy at half the speed, and the more for them. */
+/** So many times as long as the work took: copying takes a core, and the disk. */
+const REST_SHARE = 3
+
+/** While others commit, rests: a copy at a quarter of the speed, and the more for them. */
 class Pace {
   readonly #source: BackupSource
   #workedSinceMs: number
@@ -319,7 +336,7 @@ class Pace {
     if (workedMs < PAUSE_MS_MIN) return
     const before = this.#commits
     this.#commits = commits()
-    if (this.#commits !== before) await setTimeout(workedMs)
+    if (this.#commits !== before) await setTimeout(REST_SHARE * workedMs)
     this.begin()
   }
 }
