@@ -5,7 +5,8 @@
  * is a count, and carrying it out twice does no harm.
  *
  * Invariant
- *  O1 `checkpointsDone` reaches a ticket only after a checkpoint that began after the ticket was taken is durable.
+ *  O1 `checkpointsDone` reaches a ticket only after a checkpoint that began after the ticket was taken is durable, or
+ *     after a refusal that `busyCount` tells of since.
  */
 import type { SharedMemory } from '@ringbolt/ring'
 
@@ -165,8 +166,12 @@ export class Control {
     this.#memory.store(WORD_FRESH_WANTED, 0)
   }
 
-  /** Sequencer: why what is refused as busy is; before it is refused. */
-  setBusy(facts: BusyFacts): void {
+  /**
+   * Sequencer: why what is refused as busy is; before it is refused.
+   * @returns the last checkpoint that was wanted before: who hears of the refusal may want another one at once
+   */
+  setBusy(facts: BusyFacts): number {
+    const refused = this.checkpointsWanted
     for (const [at, field] of BUSY_FIELDS.entries()) {
       // 0 for what nobody said.
       const value = Math.min(Math.ceil(facts[field] ?? -1) + 1, Number.MAX_SAFE_INTEGER)
@@ -176,6 +181,7 @@ export class Control {
     }
     // Tells those who wait for the turn.
     this.#memory.add(WORD_BUSY_COUNT, 1)
+    return refused
   }
 
   get busy(): BusyFacts {

@@ -266,12 +266,12 @@ export class StoreCore {
   /** Not our turn, and it could not be had in time: whoever waits for a commit hears so. */
   refuseAsBusy(why: BusyFacts): void {
     this.#guard(() => {
-      this.control.setBusy(why)
+      const refused = this.control.setBusy(why)
       this.#sharing = { ...this.#sharing, busy: this.#sharing.busy + 1 }
       this.#sink.isBusy = true
       while (this.#consumer.step());
       this.#sink.isBusy = false
-      this.control.checkpointDone(this.control.checkpointsWanted)
+      this.control.checkpointDone(refused)
       this.#watermarks.wakeAll()
     })
   }
