@@ -125,23 +125,15 @@ export class TurnTaker {
     if (!core.step() && core.mayEndTurn) await this.#endTurn()
   }
 
-  async #endTurnIfWanted(): Promise<boolean> {
+  async #endTurnIfWanted(): Promise<void> {
     const core = this.#core
-    if (!this.#link.isContended) {
-      core.stopDraining()
-      return false
-    }
-    if (!core.mayEndTurn) {
-      core.control.setDraining(true)
-      return false
-    }
-    return await this.#endTurn()
+    if (!this.#link.isContended) core.stopDraining()
+    else if (core.mayEndTurn) await this.#endTurn()
+    else core.control.setDraining(true)
   }
 
-  async #endTurn(): Promise<boolean> {
-    if (!this.#core.endTurn()) return false
-    await this.#link.release()
-    return true
+  async #endTurn(): Promise<void> {
+    if (this.#core.endTurn()) await this.#link.release()
   }
 
   async #takeTurn(): Promise<void> {
@@ -162,12 +154,14 @@ export class TurnTaker {
     if (!this.#core.beginTurn()) await this.#link.release()
   }
 
+  /** @throws what following failed with */
   async #whileWaiting(durationMs: number): Promise<void> {
     const core = this.#core
     const nowMs = this.#clock.nowMs()
     if (core.control.freshWanted || nowMs >= this.#followedMs + FOLLOW_WAITING_MS) {
       this.#followedMs = nowMs
       core.follow()
+      core.assertSound()
     }
     const waitedMs = nowMs - this.#waitingMs
     const isQuick = waitedMs < QUICK_TRIES_MS || waitedMs >= QUICK_AGAIN_MS
