@@ -395,9 +395,9 @@ export class Coordinator {
     const { backupSeconds } = this.#options
     if (backupSeconds === 0) return
     for (let ordinal = 0; !this.#over; ordinal++) {
-      // A short run has one all the same.
-      const halfMs = ordinal === 0 ? (this.#endMs - this.#nowMs) / 2 : Number.POSITIVE_INFINITY
-      await this.#until(this.#nowMs + Math.min(backupSeconds * 1000, halfMs))
+      // A short run has one all the same, and time for another where the first dies with its process.
+      const soonMs = ordinal === 0 ? (this.#endMs - this.#nowMs) / 4 : Number.POSITIVE_INFINITY
+      await this.#until(this.#nowMs + Math.min(backupSeconds * 1000, soonMs))
       if (this.#over || this.#nowMs >= this.#endMs) return
       // Of a process that was killed meanwhile there is none.
       while (!(await this.#backUp(this.#options.backupOf(ordinal)))) if (this.#over) return
