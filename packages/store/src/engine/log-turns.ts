@@ -70,7 +70,8 @@ export class LogTurns {
   #begunLsn: number
   #stated: NeighboursNeeds | undefined
   #saidCheckpoint: number | undefined
-  #saidEpoch: number | undefined
+  /** Up to where the log is acknowledged: what is written may go further, while it waits for others to share its sync. */
+  #acknowledged: { readonly lsn: number; readonly epoch: number }
 
   constructor(parts: LogTurnsParts) {
     this.#parts = parts
@@ -78,6 +79,7 @@ export class LogTurns {
     this.#log = parts.log
     this.#history = parts.history
     this.#begunLsn = parts.log.writtenLsn
+    this.#acknowledged = endOf(parts.log)
     // Others may be there already, at older states.
     parts.main.pageIds.beCautious(true)
     this.#reachPageEnd()
@@ -118,6 +120,7 @@ export class LogTurns {
     this.#adoptCheckpoint(true)
     this.#reachPageEnd()
     this.#begunLsn = log.writtenLsn
+    this.#acknowledged = endOf(log)
     main.pageIds.beCautious(false)
     this.keep()
     this.say()
@@ -144,7 +147,7 @@ export class LogTurns {
   /** Something failed: what was said is all that is published here, and others go on. */
   giveUp(): void {
     const { control } = this.#parts
-    if (this.isOurs && this.#saidEpoch !== undefined) control.followed(this.#saidEpoch)
+    if (this.isOurs) control.followed(this.#acknowledged.epoch)
     control.setTurn(false)
   }
 
@@ -184,7 +187,9 @@ export class LogTurns {
   /** Our turn: a state was published. */
   published(): void {
     const { space, sink } = this.#parts
-    this.#history.add(this.log.writtenLsn, space.publishedVersion, sink.published.sequence)
+    this.#acknowledged = endOf(this.log)
+    const { lsn } = this.#acknowledged
+    this.#history.add(lsn, space.publishedVersion, sink.published.sequence)
     this.say()
   }
 
@@ -193,10 +198,8 @@ export class LogTurns {
     const { log } = this
     const { neighbours, main } = this.#parts
     this.#saidCheckpoint = main.meta.checkpoint
-    this.#saidEpoch = log.nextEpoch
     neighbours.writeHead({
-      lsn: log.writtenLsn,
-      epoch: log.nextEpoch,
+      ...this.#acknowledged,
       checkpoint: main.meta.checkpoint,
       pageEnd: main.pageIds.end,
       log: logTag(log.logId),
@@ -304,4 +307,8 @@ export class LogTurns {
     main.pageIds.adoptCheckpoint(version, list, space.publishedVersion)
     space.checkpointed(version)
   }
+}
+
+function endOf({ writtenLsn, nextEpoch }: SegmentedLog): { lsn: number; epoch: number } {
+  return { lsn: writtenLsn, epoch: nextEpoch }
 }

@@ -167,7 +167,7 @@ export class SharedSimulation {
   constructor(seed: number, recorded: boolean) {
     this.#random = new Random(seed)
     const drawn = drawGeometry(this.#random.fork('geometry'))
-    this.#geometry = { ...drawn, inMemory: false, clients: 1, evictChance: 0, maxWaitMs: 0 }
+    this.#geometry = { ...drawn, inMemory: false, clients: 1, evictChance: 0 }
     this.#workload = new Workload(this.#geometry)
     this.lines = recorded ? [`seed ${seed} ${JSON.stringify(this.#geometry)}`] : undefined
     this.#disk = new SimulatedDisk({ random: this.#random.fork('disk') })
@@ -420,7 +420,11 @@ export class SharedSimulation {
     for (let steps = 0; process.markLsn < endLsn; steps++) {
       this.#step(process, 1)
       if (steps > STEPS_MAX) throw new SimulationFailure('a commit is not acknowledged')
-      if (core.memory.sync !== 'full') this.#nowMs += 1
+      if (process.markLsn < endLsn && random.fork('meanwhile').fork(steps).chance(0.2)) {
+        this.#followMeanwhile(process)
+      }
+      // A group that waits for others is synced when its time is over.
+      if (core.memory.sync !== 'full' || this.#geometry.maxWaitMs > 0) this.#nowMs += 1
     }
     this.#pending = undefined
     const outcome = client.refusalOf(lsn) ?? 'accepted'
@@ -431,6 +435,19 @@ export class SharedSimulation {
     if (outcome !== 'accepted') return
     state.apply(drawn)
     this.#remember()
+  }
+
+  /** While a commit is under way: nobody else sees it before it is acknowledged. */
+  #followMeanwhile(writer: Process): void {
+    for (const other of this.#processes.filter((process) => process !== writer)) {
+      this.#guarded(other, () => {
+        other.core.follow()
+        this.#assertSound(other)
+        if (other.client.newestSequence() > this.#model.state.sequence) {
+          throw new SimulationFailure(`${other.name} shows what is not acknowledged`)
+        }
+      })
+    }
   }
 
   #step(process: Process, count: number): void {
