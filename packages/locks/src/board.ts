@@ -48,7 +48,7 @@ export class Board {
 
   /**
    * The last thing said, when it is another one than at the last call. Cheap enough to ask before every look at
-   * something that others change: some 30 ns, and a few milliseconds for the first call; without koffi, a system call.
+   * something that others change: some 50 ns, and a few milliseconds for the first call; without koffi, a system call.
    */
   readNew(): DataView | undefined {
     if (this.#map === undefined) this.#map = mapFile(this.#platform, this.#file, LOCK_FILE_BYTES)

@@ -157,6 +157,34 @@ export function describeContract(method: MethodName): void {
       expect(readFileSync(path)).toEqual(before)
     })
 
+    test('L3: who waits in a way of its own is asked to between two tries, has the lock in its turn, or a BusyError', async () => {
+      const path = `${makeFolder()}/lock`
+      const holder = await opened(path, method)
+      const waiter = await opened(path, method)
+      const held = await holder.acquire()
+      const asked: number[] = []
+      const pause = async (durationMs: number): Promise<void> => {
+        asked.push(durationMs)
+        await new Promise((resolve) => setTimeout(resolve, durationMs))
+      }
+      await expect(waiter.acquire({ timeoutMs: 40, pause })).rejects.toBeInstanceOf(BusyError)
+      expect(asked.length).toBeGreaterThan(1)
+      expect(Math.min(...asked)).toBeGreaterThan(0)
+      expect(Math.max(...asked)).toBeLessThanOrEqual(10)
+      const waiting = waiter.acquire({ pause })
+      expect(await Promise.race([waiting, pause(20).then(() => 'waits')])).toBe('waits')
+      await held.release()
+      await (await waiting).release()
+      const failing = async (): Promise<void> => {
+        throw new TypeError('not now')
+      }
+      const again = await holder.acquire()
+      await expect(waiter.acquire({ pause: failing })).rejects.toThrow('not now')
+      await again.release()
+      // Its place in the queue was given up.
+      expect(holder.waiters()).toBe(0)
+    })
+
     test('L3: an abort rejects with its reason, changes nothing and leaks nothing', async () => {
       const path = `${makeFolder()}/lock`
       const lock = await opened(path, method)

@@ -17,10 +17,11 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Random } from '@ringbolt/wal/simulation'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { PAGE_BYTES } from '../page/page.ts'
 import { checkFile } from './check-file.ts'
 import { attach, type Database, open } from './open.ts'
@@ -299,6 +300,35 @@ describe('a disk that is full: a small tmpfs', () => {
     expect(spawnSync('umount', [disk], { encoding: 'utf8' }).stderr).toBe('')
     rmSync(disk, { recursive: true, force: true })
     disk = undefined
+  })
+
+  test('M5: a sync on the way that fails ends it, whichever it is, though the last one would succeed', async () => {
+    const folder = folderOf()
+    const db = await open(join(folder, 'app.db'), OPTIONS)
+    // Synced on the way each 32 MiB.
+    for (let id = 0; id < 80; id++) {
+      await db.collection(blobs).insert({ id: `${id}`, bytes: new Uint8Array(MIB).fill(id) })
+    }
+    const probe = await openHandle(join(folder, 'app.db'))
+    const methods: FileHandle = Object.getPrototypeOf(probe)
+    await probe.close()
+    for (const failing of [1, 2]) {
+      let syncs = 0
+      const sync = vi.spyOn(methods, 'sync').mockImplementation(async () => {
+        if (++syncs === failing) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+      })
+      try {
+        await expect(db.backup(join(folder, 'copy.db'))).rejects.toMatchObject({
+          code: 'RINGBOLT_IO',
+          facts: { operation: 'fsync', errno: 'EIO' },
+        })
+      } finally {
+        sync.mockRestore()
+      }
+      expect(syncs).toBeGreaterThanOrEqual(failing)
+      expect(readdirSync(folder).filter((name) => name.includes('copy'))).toEqual([])
+    }
+    await db.close()
   })
 
   test('M5: a backup that does not fit says so and leaves no file', async ({ skip }) => {

@@ -1,6 +1,7 @@
 /** Compaction: what is left of a file, and what a crash leaves. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isRingboltError } from '@ringbolt/ring'
 import { MemoryStore } from '@ringbolt/wal'
 import { Random, SimulatedDisk } from '@ringbolt/wal/simulation'
@@ -82,6 +83,21 @@ describe('compaction', () => {
     await compact(path)
     const again = await open(path, OPTIONS)
     expect(again.collection(notes).get(5)?.text).toBe('in the log only')
+    await again.close()
+  })
+
+  test('M10: while it waits for a process that has the database open, that one writes and closes', async () => {
+    const path = join(folderOf(), 'app.db')
+    const db = await open(path, OPTIONS)
+    const compacted = compact(path, { busyTimeout: 30_000 })
+    for (let id = 1; id <= 20; id++) {
+      await db.collection(cells).insert({ id, group: 1, value: id })
+      await delay(20)
+    }
+    await db.close()
+    expect(await compacted).toMatchObject({ path })
+    const again = await open(path, OPTIONS)
+    expect(again.collection(cells).count()).toBe(20)
     await again.close()
   })
 

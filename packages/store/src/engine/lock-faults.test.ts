@@ -6,6 +6,7 @@ import { checkFile } from './check-file.ts'
 import { type Database, open } from './open.ts'
 import type { OpenOptions } from './options.ts'
 import { cells } from './testing/collections.ts'
+import { deferred } from './testing/deferred.ts'
 import { testFolders } from './testing/folders.ts'
 
 const makeFolder = testFolders('lock-faults')
@@ -16,14 +17,6 @@ async function opened(path: string, options: OpenOptions = {}): Promise<Database
   // Closing again says what closing has said.
   onTestFinished(() => void Promise.allSettled([db.close()]))
   return db
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {}
-  const promise = new Promise<void>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }
 
 /** Writes until it is told why it may not. @returns how much was acknowledged, and why not more */
@@ -75,8 +68,11 @@ describe.each(METHOD_NAMES)('lock method %s', (lockMethod) => {
     const { acknowledged, error } = await writeUntilRefused(first, 100_000)
     expect(acknowledged).toEqual([])
     expect(error).toEqual(poisonedBy('RINGBOLT_LOCK_DELETED'))
+    // It is read from until others have written.
+    expect(first.collection(cells).get(1)?.value).toBe(1)
     end()
     await transaction
+    expect(() => first.collection(cells).get(2)).toThrow('was deleted')
     await expect(first.close()).rejects.toThrow(`${path}-lock was deleted`)
     const { acknowledged: later, error: why } = await writeUntilRefused(second, 3)
     expect(why).toEqual(poisonedBy('RINGBOLT_LOCK_DELETED'))

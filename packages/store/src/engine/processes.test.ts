@@ -5,12 +5,14 @@ import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { METHOD_NAMES } from '@ringbolt/locks'
+import { isRingboltError } from '@ringbolt/ring'
 import { Random } from '@ringbolt/wal/simulation'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkFile } from './check-file.ts'
-import { type Database, open } from './open.ts'
+import { attach, type Database, open } from './open.ts'
 import type { OpenOptions } from './options.ts'
 import { cells, notes, textOf } from './testing/collections.ts'
+import { deferred } from './testing/deferred.ts'
 import { type Elsewhere, elsewhere as startElsewhere } from './testing/elsewhere.ts'
 import { testFolders } from './testing/folders.ts'
 
@@ -25,14 +27,6 @@ async function opened(path: string, options: OpenOptions = {}): Promise<Database
   const db = await open(path, { ...SMALL, collections: [cells, notes], ...options })
   onTestFinished(() => db.close())
   return db
-}
-
-function later(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {}
-  const promise = new Promise<void>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }
 
 describe('two handles in one process', () => {
@@ -57,8 +51,8 @@ describe('two handles in one process', () => {
       const path = pathOf()
       const first = await opened(path, { lockMethod })
       const second = await opened(path, { busyTimeout: 600 })
-      const { promise: mayEnd, resolve: end } = later()
-      const { promise: hasBegun, resolve: begun } = later()
+      const { promise: mayEnd, resolve: end } = deferred()
+      const { promise: hasBegun, resolve: begun } = deferred()
       const transaction = first.transaction(async (tx) => {
         await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
         begun()
@@ -88,7 +82,7 @@ describe('two handles in one process', () => {
     const path = pathOf()
     const first = await opened(path)
     const second = await opened(path, { busyTimeout: 100 })
-    const { promise: mayEnd, resolve: end } = later()
+    const { promise: mayEnd, resolve: end } = deferred()
     const transaction = first.transaction(async (tx) => {
       await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
       await expect(second.checkpoint()).rejects.toMatchObject({ code: 'RINGBOLT_BUSY' })
@@ -98,6 +92,40 @@ describe('two handles in one process', () => {
     await transaction
     await second.checkpoint()
     await expect.poll(() => second.stats().checkpoints.count).toBe(1)
+  })
+
+  test('M3: who closes while another writes leaves no commit without an answer', async () => {
+    const path = pathOf()
+    const first = await opened(path)
+    const second = await opened(path, { busyTimeout: 600 })
+    const { promise: mayEnd, resolve: end } = deferred()
+    const { promise: hasBegun, resolve: begun } = deferred()
+    const transaction = first.transaction(async (tx) => {
+      await tx.collection(cells).insert({ id: 1, group: 1, value: 1 })
+      begun()
+      await mayEnd
+    })
+    await hasBegun
+    const attached = attach(second.share())
+    const codes = new Set<string>()
+    const write = async (lane: number): Promise<void> => {
+      for (let id = 1000 * lane; !codes.has('RINGBOLT_CLOSED'); id++) {
+        try {
+          await attached.collection(cells).insert({ id, group: 1, value: id })
+        } catch (error) {
+          if (!isRingboltError(error)) throw error
+          codes.add(error.code)
+        }
+      }
+    }
+    const writes = Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(write))
+    await delay(300)
+    await second.close()
+    await writes
+    expect([...codes].toSorted()).toEqual(['RINGBOLT_BUSY', 'RINGBOLT_CLOSED'])
+    end()
+    await transaction
+    expect(first.collection(cells).count()).toBe(1)
   })
 
   test('M4: who is left alone has the turn to itself again, and knows how many there are', async () => {
@@ -286,8 +314,10 @@ describe('several processes', () => {
     const seen: number[] = []
     const changes = db.changes({ from: 0 })
     const reading = (async (): Promise<void> => {
+      let last = 0
       for await (const { sequence, changes: made } of changes) {
-        expect(sequence).toBeGreaterThan(seen.length === 0 ? 0 : 1)
+        expect(sequence).toBeGreaterThan(last)
+        last = sequence
         for (const { id } of made) if (typeof id === 'number') seen.push(id)
         if (seen.length === 60) return
       }
